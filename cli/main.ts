@@ -18,6 +18,7 @@ import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
 import { postCommand } from './commands/post.ts';
 import { siteCommand } from './commands/site.ts';
+import { ssoCommand } from './commands/sso.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
 import { walletCommand } from './commands/wallet.ts';
@@ -59,6 +60,7 @@ function createProgram(): Command {
   mapCommand(program);
   postCommand(program);
   routeCommand(program);
+  ssoCommand(program);
   ledgerCommand(program);
   walletCommand(program);
   channelCommand(program);

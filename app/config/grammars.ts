@@ -100,6 +100,13 @@ export const publicDomain: Grammar<string> = grammar((text) => {
   if (isOne && !lower.endsWith('.localhost')) return lower;
   throw new RangeError('Write a domain that is yours, without a scheme or a port: example.org.');
 });
+/** A site on the web, without a path. */
+export const webOrigin: Grammar<URL> = grammar((text) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isWeb = url?.protocol === 'https:' || url?.protocol === 'http:';
+  if (url !== undefined && isWeb && url.href === `${url.origin}/`) return url;
+  throw new RangeError('Write an address without a path: https://id.example.org, or http://localhost:8402.');
+});
 /** A name as it is written down: lower case, with its TLD. */
 export const name: Grammar<string> = grammar((text) => parseName(text).name);
 /** A name that can be registered. */

@@ -23,6 +23,7 @@ export {
   sol,
   soldForToken,
   wallet,
+  webOrigin,
 } from './grammars.ts';
 export type { Keeping, SoldForToken } from './grammars.ts';
 export {
@@ -38,6 +39,7 @@ export {
 export {
   DEFAULT_FULL_PORT,
   DEFAULT_GATEWAY_PORT,
+  DEFAULT_ISSUER_PORT,
   DEFAULT_LEDGER_PORT,
   DEFAULT_ROYALTY,
   LOG_LEVELS,

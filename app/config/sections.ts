@@ -48,6 +48,9 @@ export const DEFAULT_LEDGER_PORT = 8899;
 /** Default port at which a gateway waits for browsers. */
 export const DEFAULT_GATEWAY_PORT = 8402;
 
+/** Default port of an issuer. */
+export const DEFAULT_ISSUER_PORT = 8404;
+
 /** Default port of the proxy of full mode. */
 export const DEFAULT_FULL_PORT = 8403;
 

@@ -32,8 +32,6 @@ import { toKey } from './states.ts';
 import type { Submitter } from './submitter.ts';
 import { MAX_PACKET_BYTES } from './transaction-size.ts';
 
-/** CAIP-2 ids are the first 32 letters of a genesis hash. */
-const GENESIS_LETTERS = 32;
 const DEVNET = 'solana:EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
 const PUBLIC_CLUSTERS: readonly string[] = [
   'solana:5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp',
@@ -130,8 +128,7 @@ export class SolanaCashier implements LedgerCashier {
 
   async #askNetwork(): Promise<string> {
     try {
-      const genesis = await this.#parts.ledger.rpc.ask((connection) => connection.getGenesisHash());
-      const id = `solana:${genesis.slice(0, GENESIS_LETTERS)}`;
+      const id = `solana:${await this.#parts.ledger.chain()}`;
       return PUBLIC_CLUSTERS.includes(id) ? id : DEVNET;
     } catch (error) {
       this.#network = undefined;

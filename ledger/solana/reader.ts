@@ -53,6 +53,9 @@ import { messageOfWire } from './version-one.ts';
 
 type Info = AccountInfo<Buffer>;
 
+/** Of a genesis hash, in a CAIP-2 reference of a Solana chain. */
+const CHAIN_LETTERS = 32;
+
 const feeAnswer = z.object({ value: z.number().int().nonnegative().nullable() });
 /** Accounts that RPC nodes answer for in one request. */
 const ACCOUNTS_AT_ONCE = 100;
@@ -75,6 +78,12 @@ export class SolanaReader implements LedgerReader {
     this.programId = options.programId;
     this.program = toKey(options.programId);
     this.rpc = new Rpc(options);
+  }
+
+  /** Which chain this is: its CAIP-2 reference, the first 32 letters of its genesis hash. */
+  async chain(): Promise<string> {
+    const genesis = await this.rpc.ask((connection) => connection.getGenesisHash());
+    return genesis.slice(0, CHAIN_LETTERS);
   }
 
   async now(): Promise<UnixSeconds> {

@@ -11,6 +11,9 @@ import { representationOf } from './representation.ts';
 
 /** Of the gateway alone, however it is written and in whichever form: a file of the site there would say what nobody signed. */
 const MANIFEST_PATH = ['.well-known', 'relaymint', 'manifest.json'];
+/** The block itself: who has it and the name's record needs to trust no gateway. */
+const MANIFEST_BLOCK_PATH = ['.well-known', 'relaymint', 'manifest.cbor'];
+const BLOCK_TYPE = 'application/vnd.ipld.dag-cbor';
 /** The site's own file comes first. */
 const LICENCE_FILE = 'license.xml';
 
@@ -29,8 +32,10 @@ export async function answerTerms(
   signed: SignedManifest | undefined,
 ): Promise<boolean> {
   const path = splitPath(pathBelow(place, asked.request.path))?.segments ?? [];
-  if (isSame(path, MANIFEST_PATH)) {
+  const asBlock = isSame(path, MANIFEST_BLOCK_PATH);
+  if (asBlock || isSame(path, MANIFEST_PATH)) {
     if (signed === undefined) sendMessage(asked.response, noSuchPage(place.title));
+    else if (asBlock) send(asked, signed, BLOCK_TYPE, signed.block);
     else send(asked, signed, 'application/json', `${JSON.stringify(manifestJson(signed), undefined, 2)}\n`);
     return true;
   }
@@ -48,9 +53,15 @@ function isSame(path: readonly string[], other: readonly string[]): boolean {
   return path.length === other.length && path.every((segment, index) => segment === other[index]);
 }
 
-function send({ request, response }: ContentAsked, { cid }: SignedManifest, type: string, text: string): void {
-  const tag = strongTag(cid.toString());
+function send(
+  { request, response }: ContentAsked,
+  { cid }: SignedManifest,
+  type: string,
+  body: string | Uint8Array,
+): void {
+  // As text and as a block it is not the same.
+  const tag = strongTag(typeof body === 'string' ? cid.toString() : `${cid.toString()}.block`);
   response.set({ ETag: tag, 'Cache-Control': 'no-cache', 'X-Content-Type-Options': 'nosniff', 'Content-Type': type });
   if (isKnown(request, tag)) response.status(304).end();
-  else response.send(text);
+  else response.send(typeof body === 'string' ? body : Buffer.from(body));
 }

@@ -32,6 +32,7 @@ import {
   mediaTypeField,
   nameField,
   paymentField,
+  signInField,
   titleField,
   urlField,
   usageField,
@@ -80,6 +81,7 @@ const bodySchema: z.ZodType<Manifest> = z.strictObject({
   splits: z.array(z.strictObject({ account: wallet, bps: share })),
   embedding: embeddingField,
   comments: commentsField,
+  signIn: signInField.optional(),
   created: z.int().nonnegative().transform(unixSeconds),
 });
 

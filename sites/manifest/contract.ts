@@ -31,6 +31,12 @@ export interface Licence {
 /** Pages of which names may show it in a frame, an image or a player of theirs. */
 export type Embedding = 'none' | 'anybody' | readonly string[];
 
+/** Where a site takes people back whom an issuer signed in: paths of its own, each exactly as an issuer may use it. */
+export interface SignInPlaces {
+  readonly redirects: readonly string[];
+  readonly signedOut: readonly string[];
+}
+
 /** What the owner of a name says of its content. */
 export interface Manifest {
   readonly version: 1;
@@ -56,6 +62,8 @@ export interface Manifest {
   readonly splits: readonly Split[];
   readonly embedding: Embedding;
   readonly comments: 'none' | 'anybody';
+  /** Absent: it signs nobody in. */
+  readonly signIn?: SignInPlaces | undefined;
   readonly created: UnixSeconds;
 }
 

@@ -2,11 +2,13 @@
 import { z } from 'zod';
 import { ALL_BPS } from '../../core/units.ts';
 import { isName, parseName, type Tld } from '../../core/name.ts';
-import type { ContentKind, LicencePayment, LicenceUsage, LicenceUser } from './contract.ts';
+import type { ContentKind, LicencePayment, LicenceUsage, LicenceUser, SignInPlaces } from './contract.ts';
 
 const MAX_SPLITS = 8;
 const MAX_EMBEDDERS = 16;
 const MAX_COUNTRIES = 32;
+const MAX_PLACES = 8;
+const MAX_PLACE = 128;
 const MAX_URL = 500;
 const MAX_TYPE = 127;
 
@@ -68,6 +70,18 @@ export const embeddingField: z.ZodType<'none' | 'anybody' | readonly string[]> =
   { error: `is neither "none" nor "anybody" nor a list of 1 to ${MAX_EMBEDDERS} names` },
 );
 export const commentsField: z.ZodType<'none' | 'anybody'> = z.enum(['none', 'anybody']);
+/** A path as every browser and URL parser leaves it. */
+const pathField: z.ZodType<string> = z
+  .string()
+  .max(MAX_PLACE)
+  .refine((text) => {
+    const url = URL.canParse(text, 'http://site') ? new URL(text, 'http://site') : undefined;
+    return text.startsWith('/') && url !== undefined && url.host === 'site' && url.pathname + url.search === text;
+  }, 'is no path, such as /signed-in.html');
+export const signInField: z.ZodType<SignInPlaces> = z.strictObject({
+  redirects: some(pathField, MAX_PLACES).refine((paths) => paths.length > 0, 'is empty'),
+  signedOut: some(pathField, MAX_PLACES),
+});
 export const usageField: z.ZodType<readonly LicenceUsage[]> = some(z.enum(USAGES), USAGES.length);
 export const userField: z.ZodType<readonly LicenceUser[]> = some(z.enum(USERS), USERS.length);
 export const geoField: z.ZodType<readonly string[]> = some(

@@ -21,6 +21,7 @@ import {
   kindOfName,
   mediaTypeField,
   paymentField,
+  signInField,
   titleField,
   urlField,
   usageField,
@@ -42,6 +43,7 @@ export type ManifestTerms = Pick<
   | 'price'
   | 'embedding'
   | 'comments'
+  | 'signIn'
 > &
   /** undefined: as the record has it. */
   { readonly [K in 'royaltyBps' | 'referrerBps' | 'splits']: Manifest[K] | undefined };
@@ -109,6 +111,7 @@ const fileSchema = z.strictObject({
     .optional(),
   embedding: embeddingField.optional(),
   comments: commentsField.optional(),
+  signIn: signInField.optional(),
 });
 
 /** What each field has to be: said to who wrote something else. */
@@ -128,6 +131,8 @@ const EXPECTED: Readonly<Record<string, string>> = {
     '"splits" is a list of 1 to 8 wallets, whose shares are 100% together: [{"account": "WALLET", "share": "60%"}, ...].',
   embedding: '"embedding" is "none", "anybody", or a list of names such as ["news.web3"].',
   comments: '"comments" is "none" or "anybody".',
+  signIn:
+    '"signIn" has the paths to which people come back, signed in and signed out: {"redirects": ["/signed-in.html"], "signedOut": ["/"]}.',
 };
 
 /** Where the manifest of a folder is looked for: beside it, under its name, so that it is no file of the site. */

@@ -12,3 +12,4 @@ export type {
 export { createChallenge } from './challenge.ts';
 export { formsOf, memoTransaction, messageOf } from './forms.ts';
 export { verifySignIn } from './verify.ts';
+export { answerByHand, challengeSchema, decodeAnswer, encodeChallenge, readChallenge } from './by-hand.ts';

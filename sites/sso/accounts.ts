@@ -9,7 +9,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import { encodeChallenge } from './by-hand.ts';
+import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import type { IssuerStore } from './contract.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
@@ -49,7 +49,10 @@ export class Accounts {
     const look = randomBytes(LOOK_BYTES).toString('hex');
     const challenge = await challenges.create(look, issuer.host);
     const code = encodeChallenge(challenge);
-    sendPage(response, signInPage({ asking: undefined, path: `/account/${look}`, issuer: issuer.host, challenge, code }));
+    sendPage(
+      response,
+      signInPage({ asking: undefined, path: `/account/${look}`, issuer: issuer.host, challenge, code }),
+    );
   }
 
   async #login(request: Request, response: Response): Promise<void> {
@@ -64,7 +67,12 @@ export class Accounts {
     const { token, grant } = parsed(endSchema, request.body);
     const wallet = await this.#holder(token);
     const ended = await endGrant(this.#options.store, wallet, grant);
-    await this.#show(response, wallet, token, ended ? 'It is ended: the site has to ask you again.' : 'It was ended before.');
+    await this.#show(
+      response,
+      wallet,
+      token,
+      ended ? 'It is ended: the site has to ask you again.' : 'It was ended before.',
+    );
   }
 
   async #signOut(request: Request, response: Response): Promise<void> {

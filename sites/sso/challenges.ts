@@ -4,8 +4,14 @@ import { RelaymintError } from '../../core/errors.ts';
 import { isName, parseName } from '../../core/name.ts';
 import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import { createChallenge, verifySignIn, type Challenge, type SolanaChain } from '../siws/index.ts';
-import { decodeAnswer } from './by-hand.ts';
+import {
+  challengeSchema,
+  createChallenge,
+  decodeAnswer,
+  verifySignIn,
+  type Challenge,
+  type SolanaChain,
+} from '../siws/index.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
 import type { Account, ProfileTenure } from './subject.ts';
 
@@ -34,18 +40,6 @@ const answerSchema = z.strictObject({
   profile: z.string().max(80).optional(),
 });
 const byHandSchema = z.strictObject({ answer: z.string().max(MAX_BODY) });
-
-const challengeSchema: z.ZodType<Challenge> = z.strictObject({
-  domain: z.string(),
-  uri: z.string(),
-  statement: z.string(),
-  version: z.literal('1'),
-  chainId: z.enum(['solana:mainnet', 'solana:testnet', 'solana:devnet', 'localnet']),
-  nonce: z.string(),
-  issuedAt: z.string(),
-  expirationTime: z.string(),
-  requestId: z.string(),
-});
 
 export class Challenges {
   readonly #options: ChallengesOptions;
@@ -130,9 +124,13 @@ export function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
   const { data, error } = schema.safeParse(body);
   if (error === undefined) return data;
   const where = error.issues[0]?.path.join('.') ?? '';
-  throw new RelaymintError('INVALID_ARGUMENT', `The answer is not as it has to be${where === '' ? '' : ` (${where})`}.`, {
-    remedy: 'docs/sign-in.md says what belongs into it.',
-  });
+  throw new RelaymintError(
+    'INVALID_ARGUMENT',
+    `The answer is not as it has to be${where === '' ? '' : ` (${where})`}.`,
+    {
+      remedy: 'docs/sign-in.md says what belongs into it.',
+    },
+  );
 }
 
 function keyOf(requestId: string, nonce: string): string {

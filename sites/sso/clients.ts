@@ -18,7 +18,11 @@ export function clientName(clientId: string): string | undefined {
 }
 
 /** Metadata of a site's client, as if it had registered. */
-export async function nameClient(directory: Directory, name: string, signal: AbortSignal): Promise<AdapterPayload | undefined> {
+export async function nameClient(
+  directory: Directory,
+  name: string,
+  signal: AbortSignal,
+): Promise<AdapterPayload | undefined> {
   const client = await directory.client(name, signal);
   if (client === undefined || !client.holding.isActive || client.redirects.length === 0) return undefined;
   const origins = originsOf(name);
@@ -57,7 +61,8 @@ function withoutPort(uri: string): string | undefined {
   const url = new URL(uri);
   const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname) || url.hostname.endsWith('.localhost');
   // Written in another way it is another address: nothing is guessed about what a browser makes of it.
-  if (url.protocol !== 'http:' || !isLoopback || url.href !== uri || url.username !== '' || url.password !== '') return undefined;
+  if (url.protocol !== 'http:' || !isLoopback || url.href !== uri || url.username !== '' || url.password !== '')
+    return undefined;
   url.port = '';
   return url.href;
 }

@@ -2,4 +2,3 @@
 export type { Directory, IssuerStore, NameClient, NameHolding, PublicProfile } from './contract.ts';
 export { openIssuer, type Issuer, type IssuerOptions } from './issuer.ts';
 export { openLevelStore } from './level-store.ts';
-export { decodeChallenge, encodeAnswer } from './by-hand.ts';

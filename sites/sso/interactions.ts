@@ -8,7 +8,7 @@ import { errors } from 'oidc-provider';
 import { z } from 'zod';
 import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import { encodeChallenge } from './by-hand.ts';
+import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { SCOPES, claimsOf, tellClaims, type Person } from './claims.ts';
 import { clientPlace } from './clients.ts';
@@ -49,7 +49,9 @@ export class Interactions {
     this.router.get('/:uid', (request, response) => this.#show(request, response));
     this.router.post('/:uid/challenge', (request, response) => this.#challenge(request, response));
     this.router.post('/:uid/login', bodies, (request: Request, response: Response) => this.#login(request, response));
-    this.router.post('/:uid/consent', bodies, (request: Request, response: Response) => this.#consent(request, response));
+    this.router.post('/:uid/consent', bodies, (request: Request, response: Response) =>
+      this.#consent(request, response),
+    );
     this.router.post('/:uid/cancel', (request, response) => this.#cancel(request, response));
   }
 
@@ -127,7 +129,12 @@ export class Interactions {
     const grant = found ?? new Grant({ accountId: session?.accountId, clientId: String(params['client_id']) });
     const { missingOIDCScope } = missingSchema.parse(prompt.details);
     if (missingOIDCScope !== undefined) grant.addOIDCScope(missingOIDCScope.join(' '));
-    await this.#finish(request, response, { consent: { grantId: await grant.save() } }, { mergeWithLastSubmission: true });
+    await this.#finish(
+      request,
+      response,
+      { consent: { grantId: await grant.save() } },
+      { mergeWithLastSubmission: true },
+    );
   }
 
   async #cancel(request: Request, response: Response): Promise<void> {

@@ -152,15 +152,10 @@ class HttpIssuer implements Issuer {
     app.use(['/interaction', '/account'], (request, _response, next) => next(this.#foreign(request)));
     app.use('/interaction', this.#interactions.router);
     app.use('/account', this.#accounts.router);
-    app.use((request, response, next) => {
-      this.#provider.callback()(request, response).catch(next);
-    });
-    app.use((error: unknown, request: Request, response: Response, _next: NextFunction) => {
-      this.#fail(error, request, response).catch((err: unknown) => {
-        this.#options.log.error({ err }, 'an error could not be told');
-        response.destroy();
-      });
-    });
+    app.use((request, response) => this.#provider.callback()(request, response));
+    app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
+      this.#fail(error, request, response),
+    );
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
@@ -196,7 +191,9 @@ class HttpIssuer implements Issuer {
     const from = request.get('Origin') ?? this.#options.issuer.origin;
     const site = request.get('Sec-Fetch-Site') ?? 'same-origin';
     if (from === this.#options.issuer.origin && site === 'same-origin') return undefined;
-    return new RelaymintError('POLICY_REFUSED', 'Another page sent this.', { remedy: 'Use the page of the issuer itself.' });
+    return new RelaymintError('POLICY_REFUSED', 'Another page sent this.', {
+      remedy: 'Use the page of the issuer itself.',
+    });
   }
 
   async #fail(error: unknown, request: Request, response: Response): Promise<void> {
@@ -212,7 +209,8 @@ class HttpIssuer implements Issuer {
     const status = statusOf(error);
     if (status >= 500) this.#options.log.error({ err: error, path: request.path }, 'a request failed');
     const code = known?.code ?? (status < 500 ? 'INVALID_ARGUMENT' : 'INTERNAL');
-    const text = known?.message ?? (status < 500 ? 'The request is not as it has to be.' : 'Something went wrong here.');
+    const text =
+      known?.message ?? (status < 500 ? 'The request is not as it has to be.' : 'Something went wrong here.');
     if (wantsJson(request)) {
       response.status(status).json({ error: code, error_description: text });
       return;

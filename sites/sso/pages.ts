@@ -60,22 +60,19 @@ export function sendPage(response: Response, { status = 200, title, body, script
     'Cross-Origin-Opener-Policy': 'same-origin',
   });
   const { text } = html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${title}</title>
-<link rel="stylesheet" href="/sso.css">
-<link rel="icon" href="/icon.svg">
-${script && html`<script src="/sso.js" type="module"></script>`}
-</head>
-<body>
-<main>
-${body}
-</main>
-</body>
-</html>
-`;
+    <html lang="en">
+      <head>
+        <meta charset="utf-8" />
+        <meta name="viewport" content="width=device-width, initial-scale=1" />
+        <title>${title}</title>
+        <link rel="stylesheet" href="/sso.css" />
+        <link rel="icon" href="/icon.svg" />
+        ${script && html`<script src="/sso.js" type="module"></script>`}
+      </head>
+      <body>
+        <main>${body}</main>
+      </body>
+    </html> `;
   response.type('html').send(text);
 }
 
@@ -107,33 +104,61 @@ export function signInPage({ asking, path, issuer, destination, challenge, code 
     title: `Sign in to ${place}`,
     script: true,
     leadsTo: destination && new URL(destination).origin,
-    body: html`
-${asking && html`<p class="over">${issuer}</p>`}
-<h1>Sign in to <strong>${place}</strong></h1>
-${calls && html`<p>It calls itself “${shown(calls)}”.</p>`}
-<p>Your wallet is asked to sign a message that says so. That moves no money and gives nobody access to the wallet.</p>
-<div id="here" hidden data-challenge="${JSON.stringify(challenge)}">
-<label for="profile">Sign in as your profile <span class="soft">(empty: as the wallet alone)</span></label>
-<input id="profile" placeholder="alice.sso" autocapitalize="none" autocomplete="username" spellcheck="false" maxlength="80">
-<h2>With which wallet?</h2>
-<ul id="wallets" class="choices"></ul>
-<p id="looking" class="soft">No wallet was found in this browser yet. Install one, unlock it, or sign on the command line below.</p>
-</div>
-<noscript><p>Wallets in the browser are found by a script, and scripts are switched off here. You can sign on the command line.</p></noscript>
-<p id="said" role="status"></p>
-<details>
-<summary>Sign on the command line</summary>
-<form id="answering" method="post" action="${path}/login">
-<ol>
-<li>Run this where the wallet's key is, within five minutes. With <code>--as alice.sso</code> you sign in as your profile.
-<pre tabindex="0"><code>relaymint sso sign ${code}</code></pre></li>
-<li><label for="answer">Paste here what it prints</label>
-<textarea id="answer" name="answer" rows="3" spellcheck="false" autocapitalize="none" autocomplete="off" required></textarea></li>
-</ol>
-<button>Sign in</button>
-</form>
-</details>
-${asking && html`<form method="post" action="${path}/cancel"><button class="plain">Cancel, and go back to ${place}</button></form>`}`,
+    body: html` ${asking && html`<p class="over">${issuer}</p>`}
+      <h1>Sign in to <strong>${place}</strong></h1>
+      ${calls && html`<p>It calls itself “${shown(calls)}”.</p>`}
+      <p>
+        Your wallet is asked to sign a message that says so. That moves no money and gives nobody access to the wallet.
+      </p>
+      <div id="here" hidden data-challenge="${JSON.stringify(challenge)}">
+        <label for="profile">Sign in as your profile <span class="soft">(empty: as the wallet alone)</span></label>
+        <input
+          id="profile"
+          placeholder="alice.sso"
+          autocapitalize="none"
+          autocomplete="username"
+          spellcheck="false"
+          maxlength="80"
+        />
+        <h2>With which wallet?</h2>
+        <ul id="wallets" class="choices"></ul>
+        <p id="looking" class="soft">
+          No wallet was found in this browser yet. Install one, unlock it, or sign on the command line below.
+        </p>
+      </div>
+      <noscript
+        ><p>
+          Wallets in the browser are found by a script, and scripts are switched off here. You can sign on the command
+          line.
+        </p></noscript
+      >
+      <p id="said" role="status"></p>
+      <details>
+        <summary>Sign on the command line</summary>
+        <form id="answering" method="post" action="${path}/login">
+          <ol>
+            <li>
+              Run this where the wallet's key is, within five minutes. With <code>--as alice.sso</code> you sign in as
+              your profile.
+              <pre tabindex="0"><code>relaymint sso sign ${code}</code></pre>
+            </li>
+            <li>
+              <label for="answer">Paste here what it prints</label>
+              <textarea
+                id="answer"
+                name="answer"
+                rows="3"
+                spellcheck="false"
+                autocapitalize="none"
+                autocomplete="off"
+                required
+              ></textarea>
+            </li>
+          </ol>
+          <button>Sign in</button>
+        </form>
+      </details>
+      ${asking && html`<form method="post" action="${path}/cancel"><button class="plain">Cancel, and go back to ${place}</button></form>`}`,
   };
 }
 
@@ -150,23 +175,28 @@ export interface ConsentPage {
 }
 
 export function consentPage({ asking, path, who, told, offline, destination }: ConsentPage): Page {
-  const nothing = html`<li><span>Nothing about you but a number that only this site gets, by which it knows you again</span></li>`;
+  const nothing = html`<li>
+    <span>Nothing about you but a number that only this site gets, by which it knows you again</span>
+  </li>`;
   const learns = told.map(({ what, value }) => html`<li><span>${what}</span> <b>${shown(value)}</b></li>`);
   return {
     title: `What ${shown(asking.place)} learns`,
     leadsTo: new URL(destination).origin,
-    body: html`
-<p class="over">Signed in as ${shown(who)}</p>
-<h1>What <strong>${shown(asking.place)}</strong> learns</h1>
-${asking.title === asking.place ? undefined : html`<p>It calls itself “${shown(asking.title)}”.</p>`}
-<ul class="learns">${learns.length === 0 ? nothing : learns}</ul>
-${learns.length === 0 ? undefined : html`<p class="soft">And a number that only this site gets, by which it knows you again.</p>`}
-${offline ? html`<p>It may look these up later too, while you are away, until you take it back.</p>` : undefined}
-<p class="soft">You go on to ${shown(new URL(destination).host)}. You can take this back at <a href="/account">your account</a>.</p>
-<form method="post" action="${path}/consent" class="two">
-<button name="decision" value="allow">Allow</button>
-<button name="decision" value="deny" class="plain">Do not allow</button>
-</form>`,
+    body: html` <p class="over">Signed in as ${shown(who)}</p>
+      <h1>What <strong>${shown(asking.place)}</strong> learns</h1>
+      ${asking.title === asking.place ? undefined : html`<p>It calls itself “${shown(asking.title)}”.</p>`}
+      <ul class="learns">
+        ${learns.length === 0 ? nothing : learns}
+      </ul>
+      ${learns.length === 0 ? undefined : html`<p class="soft">And a number that only this site gets, by which it knows you again.</p>`}
+      ${offline ? html`<p>It may look these up later too, while you are away, until you take it back.</p>` : undefined}
+      <p class="soft">
+        You go on to ${shown(new URL(destination).host)}. You can take this back at <a href="/account">your account</a>.
+      </p>
+      <form method="post" action="${path}/consent" class="two">
+        <button name="decision" value="allow">Allow</button>
+        <button name="decision" value="deny" class="plain">Do not allow</button>
+      </form>`,
   };
 }
 
@@ -183,11 +213,10 @@ export function messagePage({ status, title, text, link, code }: MessagePage): P
   return {
     status,
     title,
-    body: html`
-<h1>${title}</h1>
-<p>${text}</p>
-${link && html`<p><a class="button" href="${link.url}">${link.label}</a></p>`}
-${code === undefined ? undefined : html`<p class="soft"><code>${code}</code></p>`}`,
+    body: html` <h1>${title}</h1>
+      <p>${text}</p>
+      ${link && html`<p><a class="button" href="${link.url}">${link.label}</a></p>`}
+      ${code === undefined ? undefined : html`<p class="soft"><code>${code}</code></p>`}`,
   };
 }
 
@@ -202,32 +231,50 @@ export interface AccountPage {
 
 export function accountPage({ wallet, token, grants, done }: AccountPage): Page {
   const items = grants.map(
-    ({ handle, clientId, profile, scopes, issuedAt }) => html`
-<li><div><b>${shown(clientId)}</b> <span>as ${profile ?? 'this wallet'}, since ${new Date(issuedAt).toISOString().slice(0, 10)}</span>
-<span class="soft">may see: ${scopes.filter((scope) => scope !== 'openid').join(', ') || 'nothing but that it is you'}</span></div>
-<form method="post" action="/account/end"><input type="hidden" name="token" value="${token}"><input type="hidden" name="grant" value="${handle}">
-<button class="plain" aria-label="End it for ${shown(clientId)}">End it</button></form></li>`,
+    ({ handle, clientId, profile, scopes, issuedAt }) =>
+      html` <li>
+        <div>
+          <b>${shown(clientId)}</b>
+          <span>as ${profile ?? 'this wallet'}, since ${new Date(issuedAt).toISOString().slice(0, 10)}</span>
+          <span class="soft"
+            >may see: ${scopes.filter((scope) => scope !== 'openid').join(', ') || 'nothing but that it is you'}</span
+          >
+        </div>
+        <form method="post" action="/account/end">
+          <input type="hidden" name="token" value="${token}" /><input type="hidden" name="grant" value="${handle}" />
+          <button class="plain" aria-label="End it for ${shown(clientId)}">End it</button>
+        </form>
+      </li>`,
   );
   return {
     title: 'Your account',
-    body: html`
-<p class="over">Wallet ${wallet}</p>
-<h1>Sites that know you</h1>
-${done && html`<p role="status" class="done">${done}</p>`}
-${items.length === 0 ? html`<p>No site does.</p>` : html`<ul class="grants">${items}</ul>`}
-<form method="post" action="/account/sign-out"><input type="hidden" name="token" value="${token}">
-<button>Sign out in all browsers, and end it for all sites</button></form>`,
+    body: html` <p class="over">Wallet ${wallet}</p>
+      <h1>Sites that know you</h1>
+      ${done && html`<p role="status" class="done">${done}</p>`}
+      ${
+        items.length === 0
+          ? html`<p>No site does.</p>`
+          : html`<ul class="grants">
+              ${items}
+            </ul>`
+      }
+      <form method="post" action="/account/sign-out">
+        <input type="hidden" name="token" value="${token}" />
+        <button>Sign out in all browsers, and end it for all sites</button>
+      </form>`,
   };
 }
 
 export function frontPage(issuer: string): Page {
   return {
     title: 'Sign in with a wallet',
-    body: html`
-<p class="over">${issuer}</p>
-<h1>Sign in with a wallet</h1>
-<p>This is an OpenID Provider. Sites send you here to sign in with your wallet or your <code>.sso</code> profile; each gets its own number for you, and only what you allow.</p>
-<p><a class="button" href="/account">See and end what you allowed</a></p>
-<p class="soft">For developers: <a href="/.well-known/openid-configuration">the discovery document</a>.</p>`,
+    body: html` <p class="over">${issuer}</p>
+      <h1>Sign in with a wallet</h1>
+      <p>
+        This is an OpenID Provider. Sites send you here to sign in with your wallet or your <code>.sso</code> profile;
+        each gets its own number for you, and only what you allow.
+      </p>
+      <p><a class="button" href="/account">See and end what you allowed</a></p>
+      <p class="soft">For developers: <a href="/.well-known/openid-configuration">the discovery document</a>.</p>`,
   };
 }

@@ -1,5 +1,12 @@
 /** The OpenID Provider: oidc-provider, told what this issuer allows. */
-import Provider, { interactionPolicy, type AdapterPayload, type ClientMetadata, type Configuration, type KoaContextWithOIDC } from 'oidc-provider';
+import {
+  Provider,
+  interactionPolicy,
+  type AdapterPayload,
+  type ClientMetadata,
+  type Configuration,
+  type KoaContextWithOIDC,
+} from 'oidc-provider';
 import { RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
@@ -172,19 +179,25 @@ function policyFor(issuer: URL): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
   if (!keepsSessions(issuer)) {
-    policy.get('login')?.checks.add(
-      new Check('no_shared_session', 'this issuer keeps no session', 'login_required', ({ oidc }) =>
-        oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+    policy
+      .get('login')
+      ?.checks.add(
+        new Check('no_shared_session', 'this issuer keeps no session', 'login_required', ({ oidc }) =>
+          oidc.result?.login === undefined ? Check.REQUEST_PROMPT : Check.NO_NEED_TO_PROMPT,
+        ),
+      );
+  }
+  policy
+    .get('consent')
+    ?.checks.add(
+      new Check('unproved_client', 'who asks is not proved', 'consent_required', ({ oidc }) =>
+        oidc.client?.clientAuthMethod === 'none' &&
+        !isHttps(oidc.params?.['redirect_uri']) &&
+        oidc.result?.consent === undefined
+          ? Check.REQUEST_PROMPT
+          : Check.NO_NEED_TO_PROMPT,
       ),
     );
-  }
-  policy.get('consent')?.checks.add(
-    new Check('unproved_client', 'who asks is not proved', 'consent_required', ({ oidc }) =>
-      oidc.client?.clientAuthMethod === 'none' && !isHttps(oidc.params?.['redirect_uri']) && oidc.result?.consent === undefined
-        ? Check.REQUEST_PROMPT
-        : Check.NO_NEED_TO_PROMPT,
-    ),
-  );
   return policy;
 }
 

@@ -49,7 +49,7 @@ export class Records implements Adapter {
     const until = this.#until(expiresIn);
     const hash = hashOf(id);
     // Sessions are also found by their uid, and then have to say their id.
-    const { jti, ...rest } = payload;
+    const { jti: _hidden, ...rest } = payload;
     const kept = this.#model === 'Session' ? payload : rest;
     await this.#store.put(this.#key(hash), JSON.stringify(kept), until);
     const { grantId, uid, accountId } = payload;

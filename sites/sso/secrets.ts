@@ -90,7 +90,10 @@ export async function openSecrets(place: SecretsPlace): Promise<IssuerSecrets> {
 /** Those to keep, and new ones where they are due; the same array when nothing changes. */
 function turned(keys: readonly DatedKey[], now: UnixMillis): readonly DatedKey[] {
   const newest = Math.max(...keys.map(({ from }) => from));
-  const made = newest + SIGNS_MILLIS - AHEAD_MILLIS <= now ? freshKeys(unixMillis(Math.max(now + AHEAD_MILLIS, newest + SIGNS_MILLIS))) : [];
+  const made =
+    newest + SIGNS_MILLIS - AHEAD_MILLIS <= now
+      ? freshKeys(unixMillis(Math.max(now + AHEAD_MILLIS, newest + SIGNS_MILLIS)))
+      : [];
   const all = [...keys, ...made];
   const kept = all.filter((key) => !isOver(key, all, now));
   return made.length === 0 && kept.length === keys.length ? keys : kept;

@@ -88,8 +88,8 @@ function sectorOf({ hostname, host }: URL): string {
 export function subjectOf(secret: Uint8Array, sector: Sector, account: Account): string {
   const { profile, wallet } = account;
   const who =
-    profile === undefined
-      ? ['wallet', wallet]
-      : ['profile', profile.name, String(profile.registeredAt), profile.owner];
-  return createHmac('sha256', secret).update(JSON.stringify(['relaymint:subject:v1', sector, ...who])).digest('base64url');
+    profile === undefined ? ['wallet', wallet] : ['profile', profile.name, String(profile.registeredAt), profile.owner];
+  return createHmac('sha256', secret)
+    .update(JSON.stringify(['relaymint:subject:v1', sector, ...who]))
+    .digest('base64url');
 }

@@ -70,7 +70,7 @@ function choiceOf(wallet) {
     button.append(icon);
   }
   button.append(String(wallet.name).slice(0, 40));
-  button.addEventListener('click', () => signIn(wallet, button));
+  button.addEventListener('click', () => void signIn(wallet, button));
   item.append(button);
   return item;
 }
@@ -109,7 +109,7 @@ async function signatureOf(wallet, button) {
   // Older wallets sign any text: the page has to be the one that people trust. Two steps, and browsers want a click for each.
   if (wallet.accounts.length === 0) {
     await wallet.features[CONNECT].connect();
-    if (navigator.userActivation?.isActive === false) {
+    if (navigator.userActivation !== undefined && !navigator.userActivation.isActive) {
       say(`${wallet.name} is connected. Press the button again to sign.`);
       button.focus();
       return {};

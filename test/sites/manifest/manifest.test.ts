@@ -407,6 +407,15 @@ describe('the file of a manifest', () => {
     ],
     [{ creator: 'Ana', embedding: 'nobody' }, 'embedding', 'demo.web3'],
     [
+      { creator: 'Ana', signIn: { redirects: ['https://evil.example/'], signedOut: [] } },
+      'signIn.redirects.0',
+      'demo.web3',
+    ],
+    [{ creator: 'Ana', signIn: { redirects: ['//evil.example/'], signedOut: [] } }, 'signIn.redirects.0', 'demo.web3'],
+    [{ creator: 'Ana', signIn: { redirects: ['/\\evil.example'], signedOut: [] } }, 'signIn.redirects.0', 'demo.web3'],
+    [{ creator: 'Ana', signIn: { redirects: ['/a/../b'], signedOut: [] } }, 'signIn.redirects.0', 'demo.web3'],
+    [{ creator: 'Ana', signIn: { redirects: [], signedOut: [] } }, 'signIn.redirects', 'demo.web3'],
+    [
       { creator: 'Ana', licence: { payment: 'free', permits: { usage: ['everything'] } } },
       'licence.permits.usage.0',
       'demo.web3',

@@ -1,6 +1,18 @@
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CALLBACK, CHAIN, GONE, Browser, ask, redeem, register, signIn, startIssuer, wallet, type TestIssuer } from './kit.ts';
+import {
+  CALLBACK,
+  CHAIN,
+  GONE,
+  Browser,
+  ask,
+  redeem,
+  register,
+  signIn,
+  startIssuer,
+  wallet,
+  type TestIssuer,
+} from './kit.ts';
 
 let issuer: TestIssuer;
 
@@ -50,7 +62,10 @@ describe('a site that knows nothing of us', () => {
     const client = await register(issuer);
     const asked = await ask(client, { scope: 'openid' });
     const tokens = await redeem(client, await signIn(new Browser(), asked, signer, { profile: 'bob.sso' }), asked);
-    const told = { ...tokens.claims(), ...(await oidc.fetchUserInfo(client, tokens.access_token, tokens.claims()?.sub ?? '')) };
+    const told = {
+      ...tokens.claims(),
+      ...(await oidc.fetchUserInfo(client, tokens.access_token, tokens.claims()?.sub ?? '')),
+    };
     expect(JSON.stringify(told)).not.toContain('bob');
     expect(JSON.stringify(told)).not.toContain(signer.address);
   });

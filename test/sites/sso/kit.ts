@@ -7,7 +7,7 @@ import * as oidc from 'openid-client';
 import { z } from 'zod';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { silentLog, type Clock } from '../../../core/ports.ts';
-import { unixMillis, unixSeconds, type UnixMillis } from '../../../core/units.ts';
+import { unixMillis, unixSeconds, type UnixMillis, type UnixSeconds } from '../../../core/units.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import { formsOf, type Challenge, type SignedForm } from '../../../sites/siws/index.ts';
 import {
@@ -24,14 +24,14 @@ import { wallet } from '../siws/kit.ts';
 
 export { wallet };
 
-export const CHAIN = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
+export const CHAIN: string = 'EtWTRABZaYq6iMfeYKouRu166VU2xqa1';
 export const CALLBACK = 'http://127.0.0.1:4711/back';
 export const GONE = 'http://127.0.0.1:4711/gone';
-export const REGISTERED = unixSeconds(1_790_000_000n);
+export const REGISTERED: UnixSeconds = unixSeconds(1_790_000_000n);
 
 /** The system's clock, that a test may set forward. */
 export class MovedClock implements Clock {
-  ahead = 0;
+  ahead: number = 0;
 
   now(): UnixMillis {
     return unixMillis(Date.now() + this.ahead);
@@ -40,11 +40,11 @@ export class MovedClock implements Clock {
 
 /** Names as a ledger would tell them, changed by the test. */
 export class Names implements Directory {
-  readonly holdings = new Map<string, NameHolding>();
-  readonly profiles = new Map<string, PublicProfile>();
-  readonly clients = new Map<string, Omit<NameClient, 'holding'>>();
+  readonly holdings: Map<string, NameHolding> = new Map();
+  readonly profiles: Map<string, PublicProfile> = new Map();
+  readonly clients: Map<string, Omit<NameClient, 'holding'>> = new Map();
 
-  hold(name: string, owner: LedgerAddress, registeredAt = REGISTERED): void {
+  hold(name: string, owner: LedgerAddress, registeredAt: UnixSeconds = REGISTERED): void {
     this.holdings.set(name, { name, owner, registeredAt, isActive: true });
   }
 
@@ -226,7 +226,12 @@ export interface Asked {
 /** A request for authorization, as a careful client makes it. */
 export async function ask(
   client: oidc.Configuration,
-  { scope = 'openid offline_access profile wallet posts', redirectUri = CALLBACK, prompt = 'consent', ...more }: Record<string, string> = {},
+  {
+    scope = 'openid offline_access profile wallet posts',
+    redirectUri = CALLBACK,
+    prompt = 'consent',
+    ...more
+  }: Record<string, string> = {},
 ): Promise<Asked> {
   const verifier = oidc.randomPKCECodeVerifier();
   const [state, nonce] = [oidc.randomState(), oidc.randomNonce()];
@@ -244,7 +249,10 @@ export async function ask(
 }
 
 /** Where a request for authorization leads: the page that asks to sign in. */
-export async function begin(browser: Browser, { url }: Asked): Promise<{ readonly page: string; readonly challenge: Challenge }> {
+export async function begin(
+  browser: Browser,
+  { url }: Asked,
+): Promise<{ readonly page: string; readonly challenge: Challenge }> {
   const { url: page, answer } = await browser.follow(url);
   const { challenge } = loginSchema.parse(JSON.parse(answer?.text ?? ''));
   return { page, challenge };
@@ -264,7 +272,9 @@ export async function signIn(
   { decision = 'allow', ...how }: SignInOptions = {},
 ): Promise<URL> {
   const { page, challenge } = await begin(browser, asked);
-  const login = nextSchema.parse(JSON.parse((await browser.post(`${page}/login`, answerTo(challenge, signer, how))).text));
+  const login = nextSchema.parse(
+    JSON.parse((await browser.post(`${page}/login`, answerTo(challenge, signer, how))).text),
+  );
   const consent = await browser.follow(login.next);
   if (consent.answer === undefined) return new URL(consent.url);
   const decided = await browser.post(`${consent.url}/consent`, { decision });

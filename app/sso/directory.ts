@@ -1,0 +1,101 @@
+/** Names for an issuer: what the ledger says of them, and what their owners signed, read through a gateway that nobody has to trust. */
+import { deadline, orAborted } from '../../core/abort.ts';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_MANIFEST_BYTES } from '../../core/limits.ts';
+import { inlineName } from '../../core/name.ts';
+import type { Clock } from '../../core/ports.ts';
+import { Questions } from '../../core/questions.ts';
+import type { LedgerReader, NameRecord } from '../../ledger/contract.ts';
+import { checkManifest, decodeManifest, manifestCid } from '../../sites/manifest/index.ts';
+import type { Directory, NameClient, NameHolding } from '../../sites/sso/index.ts';
+
+export interface DirectoryOptions {
+  readonly ledger: Pick<LedgerReader, 'name'>;
+  /** Whose pages are below it: http://localhost:8402, or https://example.org. Absent: only the ledger is asked. */
+  readonly gateway: URL | undefined;
+  readonly fetch: typeof globalThis.fetch;
+  readonly clock: Clock;
+}
+
+/** Strangers name the names that are looked up. */
+const QUESTIONS = { atOnce: 32, restMillis: 100, kept: 4_096 };
+/** How long what the ledger said counts. */
+const KNOWN_MILLIS = 5_000;
+/** The same for what was found under one state of a record: a manifest that was missing may come. */
+const MANIFEST_MILLIS = 60_000;
+const FETCH_MILLIS = 8_000;
+const LOOKING_UP = 'Looking up a name';
+const MANIFEST = '/.well-known/relaymint/manifest.cbor';
+
+export function createDirectory({ ledger, gateway, fetch, clock }: DirectoryOptions): Directory {
+  const records = new Questions<NameRecord | undefined>({ ...QUESTIONS, now: () => clock.now() });
+  const manifests = new Questions<Uint8Array | undefined>({ ...QUESTIONS, now: () => clock.now() });
+
+  const recordOf = async (name: string, signal: AbortSignal): Promise<NameRecord | undefined> => {
+    const known = records.known(name, KNOWN_MILLIS);
+    if (known !== undefined) return known.answer;
+    return await orAborted(records.ask(name, () => ledger.name(name)) ?? busy(), signal, LOOKING_UP);
+  };
+
+  const fetched = async (name: string, path: string, most: number): Promise<Uint8Array | undefined> => {
+    if (gateway === undefined) return undefined;
+    const url = new URL(path, gateway);
+    url.hostname = `${inlineName(name)}.${gateway.hostname}`;
+    using limit = deadline(FETCH_MILLIS, 'Asking the gateway');
+    const response = await fetch(url, { signal: limit.signal, headers: { Accept: 'application/vnd.ipld.dag-cbor' } });
+    if (response.status === 404) return undefined;
+    if (response.status !== 200 || response.body === null) {
+      throw new RelaymintError('CONNECTION_LOST', `The gateway answered ${response.status} for ${name}.`, {
+        remedy: 'Check that it runs and reaches hosts of that name.',
+      });
+    }
+    return await readUpTo(response.body, most);
+  };
+
+  return {
+    holding: async (name, signal) => {
+      const record = await recordOf(name, signal);
+      return record && holdingOf(record);
+    },
+    profile: () => Promise.resolve(undefined),
+    client: async (name, signal): Promise<NameClient | undefined> => {
+      const record = await recordOf(name, signal);
+      if (record === undefined || record.status === 'expired' || record.manifest.length === 0) return undefined;
+      const about = `${name} ${record.seq}`;
+      const ask = (): Promise<Uint8Array | undefined> => fetched(name, MANIFEST, MAX_MANIFEST_BYTES);
+      const known = manifests.known(about, MANIFEST_MILLIS);
+      const block =
+        known === undefined ? await orAborted(manifests.ask(about, ask) ?? busy(), signal, LOOKING_UP) : known.answer;
+      if (block === undefined) return undefined;
+      const signed = decodeManifest(name, manifestCid(name, record.manifest), block);
+      checkManifest(signed, record);
+      const { title, signIn } = signed.manifest;
+      return signIn && { holding: holdingOf(record), title, ...signIn };
+    },
+  };
+}
+
+function busy(): Promise<never> {
+  return Promise.reject(
+    new RelaymintError('LIMIT_EXCEEDED', 'Too many names are looked up now.', { remedy: 'Try again in a moment.' }),
+  );
+}
+
+function holdingOf({ name, owner, registeredAt, status }: NameRecord): NameHolding {
+  return { name, owner, registeredAt, isActive: status !== 'expired' };
+}
+
+async function readUpTo(body: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of body) {
+    size += chunk.length;
+    if (size > most) {
+      throw new RelaymintError('LIMIT_EXCEEDED', `The gateway answered with more than ${most} bytes.`, {
+        remedy: 'Ask another gateway.',
+      });
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}

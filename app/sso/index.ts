@@ -1,0 +1,59 @@
+/** Running an issuer: its parts put together. */
+import path from 'node:path';
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import type { Clock, Log } from '../../core/ports.ts';
+import type { LedgerReader } from '../../ledger/contract.ts';
+import { openIssuer, openLevelStore } from '../../sites/sso/index.ts';
+import type { SolanaChain } from '../../sites/siws/index.ts';
+import { createDirectory } from './directory.ts';
+
+export interface IssuerSettings {
+  readonly dataDir: string;
+  readonly port: number;
+  readonly address: string;
+  /** Where others find it. Absent: http://localhost:PORT. */
+  readonly issuer: URL | undefined;
+  readonly gateway: URL | undefined;
+  readonly ledger: Pick<LedgerReader, 'name'> & { chain(): Promise<string> };
+  /** By the transport policy. */
+  readonly fetch: typeof globalThis.fetch;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface RunningIssuer extends AsyncDisposable {
+  /** As it stands in tokens. */
+  readonly issuer: string;
+  readonly port: number;
+}
+
+const NETWORKS: Readonly<Record<string, SolanaChain>> = {
+  '5eykt4UsFv8P8NJdTREpY1vzqKqZKvdp': 'solana:mainnet',
+  EtWTRABZaYq6iMfeYKouRu166VU2xqa1: 'solana:devnet',
+  '4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z': 'solana:testnet',
+};
+
+/** @throws RelaymintError INVALID_CONFIG, ADDRESS_IN_USE, FILE_IN_USE, KEY_FILE_UNSAFE; what the ledger throws. */
+export async function startIssuer(settings: IssuerSettings): Promise<RunningIssuer> {
+  const { dataDir, address, clock, log } = settings;
+  await using stack = new AsyncDisposableStack();
+  const chain = await settings.ledger.chain();
+  const store = stack.use(await openLevelStore(path.join(dataDir, 'sign-in'), { clock, log }));
+  const port = settings.port;
+  const url = settings.issuer ?? new URL(`http://localhost:${port}`);
+  const issuer = stack.use(
+    await openIssuer({
+      issuer: url,
+      dataDir,
+      store,
+      directory: createDirectory(settings),
+      network: NETWORKS[chain] ?? 'localnet',
+      chain,
+      clock,
+      log,
+    }),
+  );
+  await issuer.listen({ port, address });
+  const moved = stack.move();
+  return { issuer: issuer.id, port, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
+}

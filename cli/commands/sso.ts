@@ -1,0 +1,157 @@
+/** `relaymint sso ..`: signing in with a wallet, at an issuer of one's own, and from the command line. */
+import path from 'node:path';
+import type { Command } from 'commander';
+import { RelaymintError } from '../../core/errors.ts';
+import { systemClock } from '../../core/ports.ts';
+import {
+  DEFAULT_GATEWAY_PORT,
+  DEFAULT_ISSUER_PORT,
+  defaultDataDir,
+  flagsOnly,
+  ip,
+  name as anyName,
+  optional,
+  place,
+  count,
+  someWords,
+  standard,
+  toggle,
+  webOrigin,
+  type ValuesOf,
+} from '../../app/config/index.ts';
+import { watchLifecycle } from '../../app/lifecycle.ts';
+import { signerOf } from '../../app/node/index.ts';
+import type * as SsoModule from '../../app/sso/index.ts';
+import { readKeyFile } from '../../ledger/solana/index.ts';
+import { answerByHand, readChallenge } from '../../sites/siws/index.ts';
+import { declarePurpose } from '../../node/transport/index.ts';
+import {
+  addCommonOptions,
+  addWalletOptions,
+  walletFile,
+  type CommonOptions,
+  type ReaderOptions,
+  type WalletOptions,
+} from '../options.ts';
+import { createLog, createOutput, printableLines } from '../output.ts';
+import { canAsk, confirm } from '../prompt.ts';
+import { addSettings, argumentOf } from '../settings.ts';
+import { addReaderOptions, openLedger } from './transact.ts';
+
+const NAMES = declarePurpose('sign-in');
+
+const serveSection = {
+  data: standard(
+    '--data <dir>',
+    place,
+    "folder of the issuer's keys and records (created if missing)",
+    defaultDataDir('sso'),
+  ),
+  port: standard('--port <n>', count(1, 65_535), 'where browsers and sites connect', String(DEFAULT_ISSUER_PORT)),
+  address: standard('--address <ip>', ip, 'address to listen on', '127.0.0.1'),
+  issuer: optional(
+    '--issuer <url>',
+    webOrigin,
+    'where others find it, for sites elsewhere: https://id.example.org, by a proxy that speaks TLS; http://localhost:PORT if not given, for sites on this machine',
+  ),
+  gateway: optional(
+    '--gateway <url>',
+    webOrigin,
+    `a gateway through which profiles and manifests of .web3 sites are read, such as http://localhost:${DEFAULT_GATEWAY_PORT}; each is checked by what the ledger says`,
+  ),
+};
+type ServeOptions = ReaderOptions & ValuesOf<typeof serveSection>;
+
+const signSection = flagsOnly({
+  as: optional('--as <name>', anyName, 'sign in as this profile, a .sso name that is yours'),
+  yes: toggle('--yes', 'do not ask for confirmation (required without a terminal)'),
+});
+type SignOptions = CommonOptions & Pick<WalletOptions, 'wallet' | 'data'> & ValuesOf<typeof signSection>;
+
+export function ssoCommand(program: Command): void {
+  const sso = program
+    .command('sso')
+    .summary('sign in with a wallet: run an issuer, or sign for one')
+    .description(
+      'An issuer is an OpenID Provider whose login is a wallet: any site that knows OpenID Connect can let people sign in with\nthe wallets and .sso profiles they have. docs/sign-in.md says how sites use it.',
+    );
+  const serve = sso
+    .command('serve')
+    .summary('run an issuer')
+    .description(
+      'Serves OpenID Connect at http://localhost:PORT for sites on this machine, or at --issuer for all. Each site gets a number\nof its own for each person, and what that person allows.',
+    );
+  addSettings(addReaderOptions(serve), serveSection, 'sso')
+    .addHelpText(
+      'after',
+      `\nExamples:\n  relaymint sso serve --gateway http://localhost:${DEFAULT_GATEWAY_PORT}\n  relaymint sso serve --issuer https://id.example.org --address 127.0.0.1\n`,
+    )
+    .action(run);
+  const sign = sso
+    .command('sign')
+    .argument('<code>', 'what the sign-in page shows behind "relaymint sso sign"', argumentOf(someWords))
+    .summary('sign in by a wallet on this machine')
+    .description(
+      'Shows who asks to sign in and where, and signs with the wallet if you agree. What it prints is pasted into the page. It can\nsign nothing but a sign-in: no payment, and no other text.',
+    );
+  addSettings(addWalletOptions(addCommonOptions(sign)), signSection)
+    .addHelpText('after', '\nExample:\n  relaymint sso sign eyJkb21haW4i... --as alice.sso\n')
+    .action(signFor);
+}
+
+async function run(options: ServeOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const log = createLog(options.logLevel, 'sso');
+  using lifecycle = watchLifecycle();
+  const { startIssuer } = await load();
+  await using opened = openLedger(options, [NAMES]);
+  await using issuer = await startIssuer({
+    dataDir: path.resolve(options.data),
+    port: options.port,
+    address: options.address,
+    issuer: options.issuer,
+    gateway: options.gateway,
+    ledger: opened.ledger,
+    fetch: opened.policy.fetch(NAMES),
+    clock: systemClock,
+    log,
+  });
+  output.value({ event: 'ready', issuer: issuer.issuer, port: issuer.port, ready: true });
+  output.line(
+    `The issuer is ${issuer.issuer}\nSites find everything at ${issuer.issuer}/.well-known/openid-configuration\nPeople see and end what they allowed at ${issuer.issuer}/account\nCtrl-C stops it.`,
+  );
+  await lifecycle.ended;
+}
+
+async function signFor(code: string, options: SignOptions): Promise<void> {
+  const output = createOutput(options.json === true);
+  const challenge = readChallenge(code, systemClock.now());
+  const key = await readKeyFile(walletFile(options));
+  using signer = closing(signerOf(key));
+  const { address } = signer;
+  if (options.yes !== true) {
+    if (!canAsk()) {
+      throw new RelaymintError('INVALID_ARGUMENT', 'There is nobody to ask whether to sign.', {
+        remedy: 'Look at what is asked, and give --yes.',
+      });
+    }
+    process.stderr.write(
+      `${printableLines(challenge.statement)}\n  at      ${printableLines(challenge.uri)}\n  wallet  ${address}\n${options.as === undefined ? '' : `  as      ${options.as}\n`}`,
+    );
+    if (!(await confirm('Did you open that page yourself, and sign in there?'))) {
+      throw new RelaymintError('ABORTED', 'Nothing was signed.');
+    }
+  }
+  const answer = await answerByHand(challenge, signer, options.as);
+  output.value({ address, answer });
+  output.line(answer);
+}
+
+function closing<T extends { close(): void }>(one: T): T & Disposable {
+  return Object.assign(one, { [Symbol.dispose]: () => one.close() });
+}
+
+/** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
+function load(): Promise<typeof SsoModule> {
+  return import('../../app/sso/index.ts');
+}
