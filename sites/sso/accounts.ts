@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import express, { Router, type Request, type Response } from 'express';
+import type { Provider } from 'oidc-provider';
 import { z } from 'zod';
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
@@ -11,10 +12,11 @@ import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
+import { clientPlace } from './clients.ts';
 import type { IssuerStore } from './contract.ts';
 import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
-import { endGrant, endSessions, grantsOf } from './records.ts';
+import { endGrant, endSessions, grantsOf, type HeldGrant } from './records.ts';
 
 const TOKEN_BYTES = 24;
 const TOKEN_MILLIS = 15 * 60_000;
@@ -23,6 +25,7 @@ const LOOK_BYTES = 16;
 
 export interface AccountsOptions {
   readonly issuer: URL;
+  readonly provider: () => Provider;
   readonly challenges: Challenges;
   readonly store: IssuerStore;
   readonly clock: Clock;
@@ -100,7 +103,16 @@ export class Accounts {
   }
 
   async #show(response: Response, wallet: LedgerAddress, token: string, done?: string): Promise<void> {
-    const grants = await grantsOf(this.#options.store, wallet);
+    const { Client } = this.#options.provider();
+    const grants: (HeldGrant & { place: string })[] = [];
+    for (const grant of await grantsOf(this.#options.store, wallet)) {
+      const client = await Client.find(grant.clientId);
+      const [redirectUri] = client?.redirectUris ?? [];
+      grants.push({
+        ...grant,
+        place: redirectUri === undefined ? grant.clientId : clientPlace(grant.clientId, redirectUri),
+      });
+    }
     sendPage(response, accountPage({ wallet, token, grants, done }));
   }
 }

@@ -73,10 +73,25 @@ const WORDS: Readonly<Record<string, string>> = {
   posts_payout: 'The wallet to which your posts pay',
 };
 
-/** For the consent page: claims that say the same thing twice are told once. */
+/** For the consent page: what is the same for several purposes is told once, with all of them. */
 export function tellClaims(person: Person, scopes: Iterable<string>): readonly Told[] {
-  return Object.entries(claimsOf(person, scopes)).flatMap(([claim, value]) => {
+  const told = new Map<string, string[]>();
+  for (const [claim, value] of Object.entries(claimsOf(person, scopes))) {
     const what = WORDS[claim];
-    return what === undefined ? [] : [{ what, value: String(value) }];
-  });
+    if (what !== undefined) told.set(String(value), [...(told.get(String(value)) ?? []), what]);
+  }
+  return [...told].map(([value, what]) => ({ what: `${what.join('. ')}.`, value }));
+}
+
+const SCOPE_WORDS: Readonly<Partial<Record<string, string>>> = {
+  profile: 'your profile',
+  wallet: "your wallet's address",
+  posts: 'as whom you post',
+  offline_access: 'also while you are away',
+};
+
+/** For the list of what was allowed. */
+export function tellScopes(scopes: readonly string[]): string {
+  const words = scopes.flatMap((scope) => SCOPE_WORDS[scope] ?? []);
+  return words.length === 0 ? 'only that it is you again' : words.join(', ');
 }

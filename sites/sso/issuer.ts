@@ -91,7 +91,7 @@ class HttpIssuer implements Issuer {
     this.#secrets = secrets;
     const challenges = new Challenges(options);
     this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
-    this.#accounts = new Accounts({ ...options, challenges });
+    this.#accounts = new Accounts({ ...options, challenges, provider: () => this.#provider });
     this.#provider = this.#open(secrets);
     this.#turning = repeat({
       everyMillis: KEYS_MILLIS,

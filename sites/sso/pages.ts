@@ -2,7 +2,7 @@
 import type { Response } from 'express';
 import { printable } from '../../core/printable.ts';
 import type { Challenge } from '../siws/index.ts';
-import type { Told } from './claims.ts';
+import { tellScopes, type Told } from './claims.ts';
 import type { HeldGrant } from './records.ts';
 
 /** Longest text of others that a page shows. */
@@ -231,25 +231,23 @@ export interface AccountPage {
   readonly wallet: string;
   /** For this page's forms: who has it may end what the wallet allowed. */
   readonly token: string;
-  readonly grants: readonly HeldGrant[];
+  readonly grants: readonly (HeldGrant & { readonly place: string })[];
   /** What was done just now. */
   readonly done?: string | undefined;
 }
 
 export function accountPage({ wallet, token, grants, done }: AccountPage): Page {
   const items = grants.map(
-    ({ handle, clientId, profile, scopes, issuedAt }) =>
+    ({ handle, place, profile, scopes, issuedAt }) =>
       html` <li>
         <div>
-          <b>${shown(clientId)}</b>
-          <span>as ${profile ?? 'this wallet'}, since ${new Date(issuedAt).toISOString().slice(0, 10)}</span>
-          <span class="soft"
-            >may see: ${scopes.filter((scope) => scope !== 'openid').join(', ') || 'nothing but that it is you'}</span
-          >
+          <b>${shown(place)}</b>
+          <span>knows you as ${profile ?? 'this wallet'}, since ${new Date(issuedAt).toISOString().slice(0, 10)}</span>
+          <span class="soft">It may see ${tellScopes(scopes)}.</span>
         </div>
         <form method="post" action="/account/end">
           <input type="hidden" name="token" value="${token}" /><input type="hidden" name="grant" value="${handle}" />
-          <button class="plain" aria-label="End it for ${shown(clientId)}">End it</button>
+          <button class="plain" aria-label="End it for ${shown(place)}">End it</button>
         </form>
       </li>`,
   );

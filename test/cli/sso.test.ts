@@ -1,0 +1,107 @@
+/** `relaymint sso`, as people and scripts run it: an issuer, a program that signs in by its documented steps, and a wallet on the command line. */
+import { once } from 'node:events';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import * as oidc from 'openid-client';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { delegateFromSeed } from '../../ledger/receipt/index.ts';
+import { startLedger } from '../ledger/settlement/world.ts';
+import { freePort } from '../port.ts';
+import { Browser, ask, begin, redeem, register, signIn } from '../sites/sso/kit.ts';
+import { run, start, type Running } from './program.ts';
+
+/** Each start of the program takes seconds on a busy machine. */
+const PATIENCE_MILLIS = 120_000;
+
+let folder: string;
+let ledger: Awaited<ReturnType<typeof startLedger>>;
+let issuer: Running | undefined;
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), 'relaymint-sso-'));
+  ledger = await startLedger();
+});
+afterEach(async () => {
+  issuer?.child.kill('SIGKILL');
+  await issuer?.finished;
+  issuer = undefined;
+  await ledger[Symbol.asyncDispose]();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function serve(port: number): Promise<Record<string, unknown>> {
+  const data = path.join(folder, 'sso');
+  issuer = start(['sso', 'serve', '--port', String(port), '--data', data, '--ledger', ledger.url, '--json']);
+  const { stdout } = issuer.child;
+  if (stdout === null) throw new Error('it has no output');
+  const [line] = (await once(createInterface({ input: stdout }), 'line')) as [string];
+  return JSON.parse(line) as Record<string, unknown>;
+}
+
+describe('relaymint sso', () => {
+  it(
+    'serves an issuer where a program registers, signs in with a new key, and refreshes',
+    { timeout: PATIENCE_MILLIS },
+    async () => {
+      const port = await freePort();
+      const url = new URL(`http://localhost:${port}`);
+      expect(await serve(port)).toMatchObject({ issuer: url.origin, ready: true });
+      const client = await register({ url });
+      const asked = await ask(client, { scope: 'openid wallet offline_access' });
+      const signer = delegateFromSeed(crypto.getRandomValues(new Uint8Array(32)));
+      const tokens = await redeem(client, await signIn(new Browser(), asked, signer), asked);
+      expect(tokens.claims()).toMatchObject({ wallet_address: signer.address });
+      // Its records and keys outlive it, and nobody else reads them.
+      issuer?.child.kill('SIGTERM');
+      expect((await issuer?.finished)?.code).toBe(0);
+      const files = (await readdir(path.join(folder, 'sso'))).filter((file) => file.endsWith('.json'));
+      expect(files).toHaveLength(1);
+      expect((await stat(path.join(folder, 'sso', files[0] ?? ''))).mode & 0o777).toBe(0o600);
+      await serve(port);
+      const fresh = await oidc.refreshTokenGrant(client, tokens.refresh_token ?? '');
+      expect(fresh.claims()?.sub).toBe(tokens.claims()?.sub);
+    },
+  );
+
+  it('signs in by a wallet on this machine, and nothing but a sign-in', { timeout: PATIENCE_MILLIS }, async () => {
+    const port = await freePort();
+    const url = new URL(`http://localhost:${port}`);
+    await serve(port);
+    const made = await run(['wallet', 'create', '--data', folder, '--json']);
+    expect(made.code).toBe(0);
+    const client = await register({ url });
+    const asked = await ask(client, { scope: 'openid wallet' });
+    const browser = new Browser();
+    const { page } = await begin(browser, asked);
+    const shown = await browser.send(page, { headers: { Accept: 'text/html' } });
+    const [, code = ''] = /relaymint sso sign ([\w-]+)/.exec(shown.text) ?? [];
+
+    const sign = (text: string, ...more: string[]): ReturnType<typeof run> =>
+      run(['sso', 'sign', text, '--data', folder, ...more]);
+    const [unsure, wrong, signed] = await Promise.all([
+      sign(code),
+      sign(Buffer.from(JSON.stringify({ domain: 'x' })).toString('base64url'), '--yes'),
+      sign(code, '--yes', '--json'),
+    ]);
+    expect([unsure.code, unsure.stderr]).toEqual([1, expect.stringContaining('give --yes') as unknown]);
+    expect([wrong.code, wrong.stdout]).toEqual([1, '']);
+    const { answer, address } = JSON.parse(signed.stdout) as { answer: string; address: string };
+    const login = await browser.post(`${page}/login`, { answer });
+    expect(JSON.parse(login.text)).toHaveProperty('next');
+    expect(address).toMatch(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/);
+    // It is over with its first answer.
+    expect((await browser.post(`${page}/login`, { answer })).status).toBe(403);
+  });
+
+  it.each([
+    [['--issuer', 'http://id.example.org'], 'https://HOST'],
+    [['--issuer', 'https://id.example.org/path'], 'without a path'],
+    [['--port', '0'], '1'],
+  ])('says what is wrong with %j', async (args, words) => {
+    const refused = await run(['sso', 'serve', '--data', folder, '--ledger', ledger.url, ...args]);
+    expect(refused.code).toBeGreaterThan(0);
+    expect(refused.stderr).toContain(words);
+  });
+});
