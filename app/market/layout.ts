@@ -119,7 +119,8 @@ async function readRemembered(file: string): Promise<Remembered | undefined> {
     return rememberedSchema.parse(JSON.parse(content.toString('utf8')));
   } catch (cause) {
     throw new RelaymintError('INVALID_CONFIG', `${file} is damaged: ${messageOf(cause)}.`, {
-      remedy: 'Delete this one file. New ports are chosen then, you must give --site again, and what was taken back in threads is said again.',
+      remedy:
+        'Delete this one file. New ports are chosen then, you must give --site again, and what was taken back in threads is said again.',
       cause,
     });
   }

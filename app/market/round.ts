@@ -68,7 +68,11 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const names = display.showings.map(({ name }) => name);
   const earnedBefore = await sharesBefore(reader, names, statsBefore);
 
-  const { sites: published, said, standing } = await publishAll({
+  const {
+    sites: published,
+    said,
+    standing,
+  } = await publishAll({
     display,
     owners,
     layout: options.layout,
