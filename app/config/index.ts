@@ -36,6 +36,7 @@ export {
   type NodeTerms,
 } from './node-settings.ts';
 export {
+  BROWSERS_LOCALHOST,
   DEFAULT_FULL_PORT,
   DEFAULT_GATEWAY_PORT,
   DEFAULT_LEDGER_PORT,
@@ -43,6 +44,7 @@ export {
   LOG_LEVELS,
   WALLET_FILE,
   authoritySection,
+  fullProxySection,
   defaultDataDir,
   feeSection,
   ledgerSection,
@@ -56,6 +58,7 @@ export {
   torSection,
   walletSection,
   type AuthorityFolder,
+  type FullProxy,
   type LedgerPlace,
   type LogLevel,
   type NodeFolder,
