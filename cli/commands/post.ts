@@ -1,10 +1,10 @@
 /** `relaymint post`: threads below names, said and read over paid circuits. */
-import { readFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
+import { createReadStream } from 'node:fs';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { RelaymintError } from '../../core/errors.ts';
-import { MAX_RELAYS } from '../../core/limits.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_ENTRY_CONTENT_BYTES, MAX_RELAYS } from '../../core/limits.ts';
+import { readUpTo } from '../../platform/disk/bounded-read.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
   count,
@@ -240,14 +240,24 @@ async function wordsOf(
       remedy: 'Give a text, - for standard input, or --file.',
     });
   }
-  const content = file !== undefined ? await fileOf(file) : text === '-' ? await buffer(process.stdin) : text;
+  const content = file !== undefined ? await fileOf(file) : text === '-' ? await wholeOf(process.stdin) : text;
   const mediaType = markdown === true ? 'text/markdown' : 'text/plain';
   return { mediaType, content: Buffer.from(content ?? '') };
 }
 
 async function fileOf(file: string): Promise<Buffer> {
-  return await readFile(file).catch((cause: unknown) => {
+  return await wholeOf(createReadStream(file)).catch((cause: unknown) => {
+    if (isRelaymintError(cause)) throw cause;
     throw new RelaymintError('FILE_NOT_FOUND', `${file} cannot be read.`, { remedy: 'Name a file of text.', cause });
+  });
+}
+
+/** @throws RelaymintError LIMIT_EXCEEDED; what the stream says. */
+async function wholeOf(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const content = await readUpTo(source, MAX_ENTRY_CONTENT_BYTES);
+  if (content !== undefined) return content;
+  throw new RelaymintError('LIMIT_EXCEEDED', `A post says at most ${MAX_ENTRY_CONTENT_BYTES} bytes.`, {
+    remedy: 'Say less, or publish it and say where it is.',
   });
 }
 
