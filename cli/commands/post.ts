@@ -22,14 +22,14 @@ import {
   type Grammar,
   type ValuesOf,
 } from '../../app/config/index.ts';
-import { openNode, type RunningNode } from '../../app/node/index.ts';
 import type * as AccountsModule from '../../app/roles/accounts.ts';
 import type * as AuthoringModule from '../../app/roles/authoring.ts';
 import type * as ThreadModule from '../../app/roles/thread.ts';
-import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import { isTopic, type EntryId, type PostJson } from '../../sites/feed/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, printableLines } from '../output.ts';
+import { counted, createOutput, printableLines } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { timeText } from './site-history.ts';
 
@@ -185,7 +185,7 @@ async function say(
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await opened(options, lifecycle.signal));
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { Author, accountsBefore, accountsOf } = await loadAuthoring();
   const before = output.json ? await accountsBefore(node) : undefined;
   const { as: author, host: hosts, relays: between } = options;
@@ -201,21 +201,11 @@ async function read(name: string, path: string, options: ReadingOptions): Promis
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await opened(options, lifecycle.signal));
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { readThread } = await loadThread();
   const found = await readThread(node, { name, topic: path, relays: options.relays, signal: lifecycle.signal });
   output.value({ event: 'thread', ...found });
   output.line(threadText(found));
-}
-
-async function opened(options: NodeOptions, signal: AbortSignal): Promise<RunningNode> {
-  const role = { ...siteRole, terms: () => ({}) };
-  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
-  await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, signal));
-  await node.announce(signal);
-  stack.move();
-  return node;
 }
 
 /** Loaded when they are needed. (The compiler leaves an import() beside a `using` as it is.) */
