@@ -1,18 +1,18 @@
 /** How browsers come to trust a certificate authority and to ask a proxy, and how that is undone: for people, to read and to copy. */
-import { DEFAULT_FULL_PORT } from '../app/config/index.ts';
-
 export interface Trusted {
   /** As lists of browsers show it. */
   readonly title: string;
   /** Of its certificate. */
   readonly file: string;
+  /** Where the gateway serves the file by which browsers choose the proxy, and that file itself as an address. */
+  readonly pac: string;
+  readonly pacData: string;
 }
 
 const NSS = 'sql:$HOME/.pki/nssdb';
-const PAC_URL = `http://localhost:${DEFAULT_FULL_PORT}/proxy.pac`;
 const KEYCHAIN = '~/Library/Keychains/login.keychain-db';
 
-export function trustText({ title, file: named }: Trusted): string {
+export function trustText({ title, file: named, pac, pacData }: Trusted): string {
   const file = quoted(named);
   return `To trust it (${file} is the certificate, which "relaymint ca export ${file}" writes):
 
@@ -26,16 +26,23 @@ export function trustText({ title, file: named }: Trusted): string {
   Windows (Chrome, Edge), for this user alone:
     certutil -user -addstore Root ${file}
 
-To ask the proxy for names, and for nothing else (the gateway says the address when it starts with --full). It takes the place of a proxy that is
-set there now, and everything else goes out directly: do not use it beside another one. Nor on a machine that others use too: while the gateway
-does not run, they could listen at its address.
+To ask the proxy for names, and for nothing else. It takes the place of a proxy that is set there now, and everything else goes out directly: do not use
+it beside another one. (Another port or address of the gateway: give --full PORT and --address as the gateway has them.)
 
-  Chromium and Chrome on Linux, once:   chromium --proxy-pac-url=${PAC_URL}
-  GNOME, for all programs:              gsettings set org.gnome.system.proxy autoconfig-url ${PAC_URL}
+By a setting that says all, so that nobody else can; it holds while the gateway does not run, too:
+
+  Chromium and Chrome on Linux, once:
+    chromium --proxy-pac-url=${quoted(pacData)}
+  Firefox: Settings, Network Settings, Automatic proxy configuration URL
+    ${pacData}
+
+By an address of the gateway, where a system takes nothing else. Not on a machine that others use too: while the gateway does not run, they could
+listen there, and choose a proxy for everything:
+
+  GNOME, for all programs:              gsettings set org.gnome.system.proxy autoconfig-url ${pac}
                                         gsettings set org.gnome.system.proxy mode auto
-  Firefox:                              Settings, Network Settings, Automatic proxy configuration URL
-  macOS:                                networksetup -setautoproxyurl Wi-Fi ${PAC_URL}
-  Windows:                              Settings, Network & internet, Proxy, Use setup script
+  macOS:                                networksetup -setautoproxyurl Wi-Fi ${pac}
+  Windows:                              Settings, Network & internet, Proxy, Use setup script: ${pac}
 
 ${distrustText(title)}`;
 }

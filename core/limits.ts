@@ -509,7 +509,7 @@ export const MAX_PIPELINED_REQUESTS = 16;
 export const VISITOR_IDLE_MILLIS = 120_000;
 /** Connections to the proxy of full mode, those through which sites are seen among them: eight browsers' worth (each has 32 to one proxy). */
 export const MAX_PROXY_CONNECTIONS = 256;
-/** TLS handshakes under way there: about 60 KB each while they last. */
+/** TLS handshakes under way there, of all clients: about 60 KB each while they last. On loopback a client has any address that it likes. */
 export const MAX_PROXY_HANDSHAKES = 64;
 /** What a browser does at once on this machine: ask the proxy for a name, and agree on keys. Milliseconds for each. */
 export const PROXY_HANDSHAKE_MILLIS = 10_000;

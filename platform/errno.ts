@@ -14,6 +14,7 @@ export type Errno =
   | 'ENOTDIR'
   | 'EPERM'
   | 'EPIPE'
+  | 'EROFS'
   | 'ESRCH'
   | 'ETIMEDOUT';
 

@@ -2,7 +2,7 @@
 import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import { describe } from 'vitest';
-import { packageOf } from '../node/transport/index.ts';
+import { packageOf } from '../platform/program.ts';
 
 const SYSTEM_PATHS = ['/usr/sbin', '/sbin'];
 

@@ -9,7 +9,7 @@ import type { Readable } from 'node:stream';
 import { assertNotAborted } from '../core/abort.ts';
 import { RelaymintError } from '../core/errors.ts';
 import { hasErrno } from '../platform/errno.ts';
-import { findProgram } from '../node/transport/index.ts';
+import { findProgram } from '../platform/program.ts';
 
 export type InnerProcess = ChildProcessByStdio<null, Readable, Readable>;
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { deadline, orAborted } from '../core/abort.ts';
 import { RelaymintError } from '../core/errors.ts';
-import { findProgram } from '../node/transport/index.ts';
+import { findProgram } from '../platform/program.ts';
 
 export interface NginxOptions {
   /** Its configuration and its temporary files; made when it is not there. */

@@ -10,7 +10,8 @@ import { createInterface } from 'node:readline';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../core/errors.ts';
 import type { Log } from '../core/ports.ts';
-import { assertSocketPath, findProgram, type Endpoint } from '../node/transport/index.ts';
+import { assertSocketPath, type Endpoint } from '../node/transport/index.ts';
+import { findProgram } from '../platform/program.ts';
 import { endInner, enterNamespace, openNamespace, type InnerProcess, type NetworkNamespace } from './namespace.ts';
 import { assertNotAborted, deadline, onAbort, type Deadline } from '../core/abort.ts';
 

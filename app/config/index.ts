@@ -37,6 +37,7 @@ export {
   type NodeTerms,
 } from './node-settings.ts';
 export {
+  BROWSERS_LOCALHOST,
   DEFAULT_FULL_PORT,
   DEFAULT_GATEWAY_PORT,
   DEFAULT_ISSUER_PORT,
@@ -45,6 +46,7 @@ export {
   LOG_LEVELS,
   WALLET_FILE,
   authoritySection,
+  fullProxySection,
   defaultDataDir,
   feeSection,
   ledgerSection,
@@ -58,6 +60,7 @@ export {
   torSection,
   walletSection,
   type AuthorityFolder,
+  type FullProxy,
   type LedgerPlace,
   type LogLevel,
   type NodeFolder,

@@ -121,6 +121,21 @@ export const authoritySection: Section<AuthorityFolder> = {
   ),
 };
 
+/** Addresses of this machine where a browser looks for localhost. */
+export const BROWSERS_LOCALHOST: readonly string[] = ['127.0.0.1', '::1'];
+
+/** Where a gateway has the proxy of full mode. */
+export interface FullProxy {
+  readonly full: number;
+  readonly address: string;
+}
+
+/** For commands that say what to tell a browser: as the gateway is told, and by the same names in the environment. */
+export const fullProxySection: Section<FullProxy> = {
+  full: standard('--full <port>', count(1, 65_535), 'port that the gateway has with --full', String(DEFAULT_FULL_PORT)),
+  address: oneOf('--address <ip>', BROWSERS_LOCALHOST, 'address that the gateway listens on', {}, '127.0.0.1'),
+};
+
 /** Of a command that asks a node, running or not. */
 export interface NodeFolder {
   readonly data: string;

@@ -16,6 +16,7 @@ import {
 } from '../control/index.ts';
 import type { Cluster, ClusterNode } from './cluster.ts';
 import type { MarketTransport } from './network.ts';
+import type { MarketLayout } from './layout.ts';
 import type { Accounts, Published, Said } from './events.ts';
 import {
   faultsOf,
@@ -36,6 +37,7 @@ export interface RoundOptions {
   readonly reader: LedgerReader;
   readonly display: Display;
   readonly owners: OwnerCommands;
+  readonly layout: MarketLayout;
   /** Pays the name's revenue out to its owner. */
   readonly distribute: (showing: Showing) => Promise<void>;
   /** Closes the owner's own channels, as `relaymint` would on its wallet. */
@@ -66,9 +68,15 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const names = display.showings.map(({ name }) => name);
   const earnedBefore = await sharesBefore(reader, names, statsBefore);
 
-  const { sites: published, posts } = await publishAll({
+  const {
+    sites: published,
+    said,
+    standing,
+  } = await publishAll({
     display,
     owners,
+    layout: options.layout,
+    log: options.log,
     onBegin: (what) => options.onStage(`Publishing ${what}`),
     // Of several names of one owner the first says what there was before.
     onPublished: (one) => {
@@ -82,7 +90,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   options.onStage('Fetching every file through the relays');
   const fetchBegan = performance.now();
   const sites = await visitAll({
-    display,
+    display: { ...display, posts: standing },
     published,
     traffic,
     gatewayUrl: cluster.gatewayUrl,
@@ -103,7 +111,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   if (closing) await Promise.all(cluster.nodes.map((node) => control(options, node, 'drain')));
   await quiesce(options);
   for (const node of cluster.nodes) await control(options, node, 'settle');
-  const peers = await readPeers(options, [...published, ...posts, ...traffic]);
+  const peers = await readPeers(options, [...published, ...said, ...traffic]);
   if (closing) {
     const labels = new Set(display.showings.map(({ owner }) => owner));
     const closings = Array.from(labels, (owner) => options.closeOwner(owner));

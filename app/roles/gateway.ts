@@ -3,6 +3,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { LEAST_QUOTA_BYTES, MAX_RELAYS, SPEND_LIMIT_SITE } from '../../core/limits.ts';
 import { formatCredits } from '../../core/units.ts';
 import {
+  BROWSERS_LOCALHOST,
   DEFAULT_FULL_PORT,
   DEFAULT_GATEWAY_PORT,
   authoritySection,
@@ -118,7 +119,7 @@ export const gateway: Role<GatewayValues> = {
         const full =
           opened?.pac === undefined
             ? ''
-            : `A browser that is told of ${opened.pac} opens https://news.web3/ ("relaymint ca show" says how).\n`;
+            : `A browser that is told of ${opened.pac} opens https://news.web3/ ("${showCommand(own, opened.pac)}" says how).\n`;
         return `The gateway is up at ${opened?.url}\n${below}${full}${sold}Ctrl-C stops it.`;
       },
       [Symbol.asyncDispose]: async () => opened?.[Symbol.asyncDispose](),
@@ -126,9 +127,19 @@ export const gateway: Role<GatewayValues> = {
   },
 };
 
+/** By which a person is told what this gateway's browser has to be told. `pac` has the port that was taken. */
+function showCommand({ address }: Pick<GatewayValues, 'address'>, pac: string): string {
+  const port = Number(new URL(pac).port);
+  return [
+    'relaymint ca show',
+    ...(port === DEFAULT_FULL_PORT ? [] : [`--full ${port}`]),
+    ...(address === '127.0.0.1' ? [] : [`--address ${address}`]),
+  ].join(' ');
+}
+
 /**
  * Whose browser trusts the authority is at this machine. To others it would be a proxy to sites that somebody else pays for.
- * @throws RelaymintError UNSAFE_CONFIG.
+ * @throws RelaymintError UNSAFE_CONFIG; INVALID_CONFIG for an address at which browsers look for no site of ours.
  */
 function assertMayBeFull({ full, address, host, domain, sell }: GatewayValues): void {
   if (full === undefined) return;
@@ -138,10 +149,17 @@ function assertMayBeFull({ full, address, host, domain, sell }: GatewayValues): 
     ...(sell === undefined ? [] : ['--sell']),
     ...(isLoopback(address) ? [] : [`--address ${address}`]),
   ];
-  if (others.length === 0) return;
+  if (others.length > 0) {
+    throw new RelaymintError(
+      'UNSAFE_CONFIG',
+      `--full is for the browsers of this machine, and ${others.join(' and ')} for visitors from elsewhere.`,
+      { remedy: 'Run two gateways: one with --full for yourself, and one for them.' },
+    );
+  }
+  if (BROWSERS_LOCALHOST.includes(address)) return;
   throw new RelaymintError(
-    'UNSAFE_CONFIG',
-    `--full is for the browsers of this machine, and ${others.join(' and ')} for visitors from elsewhere.`,
-    { remedy: 'Run two gateways: one with --full for yourself, and one for them.' },
+    'INVALID_CONFIG',
+    `With --full, browsers would look for sites at localhost, which ${address} is not.`,
+    { remedy: 'Leave --address out, or give 127.0.0.1 or ::1.' },
   );
 }

@@ -1,5 +1,6 @@
 /** Whether what is published is what its names and its manifest say. */
 import type { CID } from 'multiformats/cid';
+import { findProgram } from '../../platform/program.ts';
 import type { BlockReader } from '../../sites/blocks/index.ts';
 import type { ManifestTerms } from '../../sites/manifest/index.ts';
 import {
@@ -15,7 +16,6 @@ import {
   type PosterOptions,
   type Rights,
 } from '../../sites/media/index.ts';
-import { findProgram } from '../../node/transport/index.ts';
 import { picturesFolder, postersFolder } from './archive.ts';
 
 type Declaring = Pick<ManifestTerms, 'kind' | 'mediaType'>;

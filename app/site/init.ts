@@ -7,7 +7,7 @@ import { diskError } from '../../platform/disk/disk-error.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
 import { writeNewFile } from '../../platform/disk/new-file.ts';
 import { hasErrno } from '../../platform/errno.ts';
-import { manifestBeside } from '../../sites/manifest/index.ts';
+import { manifestBeside, manifestFound } from '../../sites/manifest/index.ts';
 import { STARTER, STARTER_MANIFEST } from './starter.ts';
 
 export interface InitOptions {
@@ -19,7 +19,8 @@ export interface InitOptions {
 export interface NewSite {
   /** Their paths in the folder. */
   readonly files: readonly string[];
-  readonly manifest: string;
+  /** undefined: there is none, because the folder above takes no files, and nobody named another place. */
+  readonly manifest: string | undefined;
 }
 
 const MAKING = 'Making the site';
@@ -27,14 +28,13 @@ const MAKING = 'Making the site';
 /**
  * Writes all files of a new site, or none. What is there already stays as it is: files in the folder whose names begin with a dot (`.git`) are
  * no hindrance, others are.
- * @throws RelaymintError FILE_EXISTS, INVALID_ARGUMENT (the manifest would be a file of the site), STORAGE_FULL, STORAGE_FAILED, ABORTED.
+ * @throws RelaymintError FILE_EXISTS, INVALID_ARGUMENT (the manifest would be a file of the site, or all of it be files of another one), STORAGE_FULL, STORAGE_FAILED, ABORTED.
  */
-export async function initSite(
-  folder: string,
-  { manifest = manifestBeside(folder), signal }: InitOptions,
-): Promise<NewSite> {
+export async function initSite(folder: string, { manifest: wanted, signal }: InitOptions): Promise<NewSite> {
+  const manifest = wanted ?? manifestBeside(folder);
   assertNotAborted(signal, MAKING);
   assertBeside(folder, manifest);
+  await assertInNoOther(folder);
   const written: string[] = [];
   // Never over another: somebody else may have come first.
   const write = async (file: string, content: string, taken: () => RelaymintError): Promise<void> => {
@@ -49,13 +49,30 @@ export async function initSite(
   try {
     await assertEmpty(folder);
     await makeFolder(folder, 0o777);
-    await write(manifest, STARTER_MANIFEST, () => isThere(manifest));
+    await write(manifest, STARTER_MANIFEST, () => isThere(manifest)).catch((error: unknown) => {
+      // Another user's folder, or a disk that takes nothing. What is in the folder itself would be published.
+      if (wanted !== undefined || !isClosed(error)) throw error;
+    });
     for (const [name, content] of STARTER) await write(path.join(folder, name), content, () => notEmpty(folder));
   } catch (cause) {
     for (const file of written) await rm(file, { force: true }).catch(() => undefined);
     throw hasErrno(cause, 'EEXIST') ? notEmpty(folder) : diskError(cause, `Making a site in ${folder}`);
   }
-  return { files: Array.from(STARTER.keys()), manifest };
+  return { files: Array.from(STARTER.keys()), manifest: written.includes(manifest) ? manifest : undefined };
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && hasErrno(error.cause, 'EACCES', 'EPERM', 'EROFS');
+}
+
+/** A folder with a manifest beside it is published with all that is in it. @throws RelaymintError INVALID_ARGUMENT */
+async function assertInNoOther(folder: string): Promise<void> {
+  for (let at = path.dirname(path.resolve(folder)); at !== path.dirname(at); at = path.dirname(at)) {
+    if ((await manifestFound(at)) === undefined) continue;
+    throw new RelaymintError('INVALID_ARGUMENT', `${folder} is in the site ${at}, and would be published with it.`, {
+      remedy: 'Name a folder beside that site.',
+    });
+  }
 }
 
 /** What is in the folder is published. @throws RelaymintError INVALID_ARGUMENT */

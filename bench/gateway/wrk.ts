@@ -7,7 +7,7 @@ import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import { assertNotAborted, onAbort } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import { findProgram } from '../../node/transport/index.ts';
+import { findProgram } from '../../platform/program.ts';
 
 export interface Load {
   readonly port: number;

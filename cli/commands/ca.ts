@@ -9,16 +9,18 @@ import type { Authority } from '../../sites/full/index.ts';
 import {
   authoritySection,
   flagsOnly,
+  fullProxySection,
   place,
   toggle,
   type AuthorityFolder,
+  type FullProxy,
   type ValuesOf,
 } from '../../app/config/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
 import { addSettings, argumentOf } from '../settings.ts';
-import { distrustText, trustText } from '../trust.ts';
+import { distrustText, trustText, type Trusted } from '../trust.ts';
 
 /** For people, in examples: where they put the certificate. */
 const EXAMPLE_FILE = 'relaymint-ca.crt';
@@ -30,6 +32,7 @@ const removeSection = flagsOnly({
 });
 
 type CaOptions = CommonOptions & AuthorityFolder;
+type TellingOptions = CaOptions & FullProxy;
 
 export function caCommand(program: Command): void {
   const ca = program
@@ -38,29 +41,24 @@ export function caCommand(program: Command): void {
     .description(
       `Full mode (relaymint gateway --full) shows sites at https://news.web3. For that a browser has to trust an authority that is made on this\nmachine and can vouch for names under ${endings()} and for nothing else. Its key never leaves its file.`,
     );
-  addSettings(
-    addCommonOptions(
-      ca
-        .command('show')
-        .summary('show the authority, and how browsers trust it and forget it')
-        .description(
-          'Says which authority it is, how Chromium, Firefox, macOS and Windows come to trust it, and how it is taken away from them.',
-        ),
-    ),
-    authoritySection,
+  // What is told depends on where the gateway has its proxy.
+  const telling = (command: Command): Command =>
+    addSettings(addSettings(addCommonOptions(command), authoritySection), fullProxySection, 'gateway');
+  telling(
+    ca
+      .command('show')
+      .summary('show the authority, and how browsers trust it and forget it')
+      .description(
+        'Says which authority it is, how Chromium, Firefox, macOS and Windows come to trust it and to ask the proxy, and how that is undone.',
+      ),
   ).action(show);
-  addSettings(
-    addCommonOptions(
-      ca
-        .command('export')
-        .argument('<file>', 'where to write the certificate, as PEM', argumentOf(place))
-        .summary('write the certificate to a file, for browsers; make the authority if there is none')
-        .description(
-          'Writes the certificate of the authority, without its key. The authority is made if there is none.',
-        )
-        .addHelpText('after', `\nExample:\n  relaymint ca export ${EXAMPLE_FILE}\n`),
-    ),
-    authoritySection,
+  telling(
+    ca
+      .command('export')
+      .argument('<file>', 'where to write the certificate, as PEM', argumentOf(place))
+      .summary('write the certificate to a file, for browsers; make the authority if there is none')
+      .description('Writes the certificate of the authority, without its key. The authority is made if there is none.')
+      .addHelpText('after', `\nExample:\n  relaymint ca export ${EXAMPLE_FILE}\n`),
   ).action(exportTo);
   addSettings(
     addSettings(
@@ -78,7 +76,7 @@ export function caCommand(program: Command): void {
   ).action(remove);
 }
 
-async function show(options: CaOptions): Promise<void> {
+async function show(options: TellingOptions): Promise<void> {
   const output = createOutput(options.json === true);
   const { readAuthority } = await import('../../sites/full/index.ts');
   const authority = await readAuthority({ directory: options.ca, clock: systemClock });
@@ -87,7 +85,8 @@ async function show(options: CaOptions): Promise<void> {
       remedy: `"relaymint ca export ${EXAMPLE_FILE}" makes one.`,
     });
   }
-  output.value(valueOf(authority));
+  const proxy = await proxyOf(options);
+  output.value({ ...valueOf(authority), ...proxy });
   output.line(
     [
       `${authority.title}, in ${authority.file}`,
@@ -95,18 +94,19 @@ async function show(options: CaOptions): Promise<void> {
       `good until   ${new Date(authority.until).toISOString().slice(0, 10)}`,
       `vouches for  names under ${endings()}, and nothing else`,
       '',
-      trustText({ title: authority.title, file: EXAMPLE_FILE }),
+      trustText({ title: authority.title, file: EXAMPLE_FILE, ...proxy }),
     ].join('\n'),
   );
 }
 
-async function exportTo(file: string, options: CaOptions): Promise<void> {
+async function exportTo(file: string, options: TellingOptions): Promise<void> {
   const output = createOutput(options.json === true);
   const { openAuthority } = await import('../../sites/full/index.ts');
   const authority = await openAuthority({ directory: options.ca, clock: systemClock });
   await replaceFileBy(file, [Buffer.from(authority.certificate)], CERTIFICATE_MODE);
-  output.value({ ...valueOf(authority), certificate: file });
-  output.line(`${authority.title} is in ${file}.\n\n${trustText({ title: authority.title, file })}`);
+  const proxy = await proxyOf(options);
+  output.value({ ...valueOf(authority), ...proxy, certificate: file });
+  output.line(`${authority.title} is in ${file}.\n\n${trustText({ title: authority.title, file, ...proxy })}`);
 }
 
 async function remove(options: CaOptions & ValuesOf<typeof removeSection>): Promise<void> {
@@ -145,6 +145,12 @@ async function assertMeant(directory: string, yes: boolean): Promise<void> {
   }
   if (await confirm(`Delete the certificate authority in ${directory}?`)) return;
   throw new RelaymintError('ABORTED', 'The certificate authority stays as it is.');
+}
+
+async function proxyOf({ full: port, address }: FullProxy): Promise<Pick<Trusted, 'pac' | 'pacData'>> {
+  const { pacAsUrl, pacUrlAt } = await import('../../sites/full/index.ts');
+  const at = { port, address };
+  return { pac: pacUrlAt(at), pacData: pacAsUrl(at) };
 }
 
 function valueOf({ file, title, fingerprint, until }: Authority): object {

@@ -1,10 +1,10 @@
 /** `relaymint post`: threads below names, said and read over paid circuits. */
-import { readFile } from 'node:fs/promises';
-import { buffer } from 'node:stream/consumers';
+import { createReadStream } from 'node:fs';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
-import { RelaymintError } from '../../core/errors.ts';
-import { MAX_RELAYS } from '../../core/limits.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_ENTRY_CONTENT_BYTES, MAX_RELAYS } from '../../core/limits.ts';
+import { readUpTo } from '../../platform/disk/bounded-read.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
   count,
@@ -22,14 +22,14 @@ import {
   type Grammar,
   type ValuesOf,
 } from '../../app/config/index.ts';
-import { openNode, type RunningNode } from '../../app/node/index.ts';
 import type * as AccountsModule from '../../app/roles/accounts.ts';
 import type * as AuthoringModule from '../../app/roles/authoring.ts';
 import type * as ThreadModule from '../../app/roles/thread.ts';
-import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import { isTopic, type EntryId, type PostJson } from '../../sites/feed/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, printableLines } from '../output.ts';
+import { counted, createOutput, printableLines } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { timeText } from './site-history.ts';
 
@@ -185,7 +185,7 @@ async function say(
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await opened(options, lifecycle.signal));
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { Author, accountsBefore, accountsOf } = await loadAuthoring();
   const before = output.json ? await accountsBefore(node) : undefined;
   const { as: author, host: hosts, relays: between } = options;
@@ -201,21 +201,11 @@ async function read(name: string, path: string, options: ReadingOptions): Promis
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await opened(options, lifecycle.signal));
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { readThread } = await loadThread();
   const found = await readThread(node, { name, topic: path, relays: options.relays, signal: lifecycle.signal });
   output.value({ event: 'thread', ...found });
   output.line(threadText(found));
-}
-
-async function opened(options: NodeOptions, signal: AbortSignal): Promise<RunningNode> {
-  const role = { ...siteRole, terms: () => ({}) };
-  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
-  await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, signal));
-  await node.announce(signal);
-  stack.move();
-  return node;
 }
 
 /** Loaded when they are needed. (The compiler leaves an import() beside a `using` as it is.) */
@@ -240,14 +230,24 @@ async function wordsOf(
       remedy: 'Give a text, - for standard input, or --file.',
     });
   }
-  const content = file !== undefined ? await fileOf(file) : text === '-' ? await buffer(process.stdin) : text;
+  const content = file !== undefined ? await fileOf(file) : text === '-' ? await wholeOf(process.stdin) : text;
   const mediaType = markdown === true ? 'text/markdown' : 'text/plain';
   return { mediaType, content: Buffer.from(content ?? '') };
 }
 
 async function fileOf(file: string): Promise<Buffer> {
-  return await readFile(file).catch((cause: unknown) => {
+  return await wholeOf(createReadStream(file)).catch((cause: unknown) => {
+    if (isRelaymintError(cause)) throw cause;
     throw new RelaymintError('FILE_NOT_FOUND', `${file} cannot be read.`, { remedy: 'Name a file of text.', cause });
+  });
+}
+
+/** @throws RelaymintError LIMIT_EXCEEDED; what the stream says. */
+async function wholeOf(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const content = await readUpTo(source, MAX_ENTRY_CONTENT_BYTES);
+  if (content !== undefined) return content;
+  throw new RelaymintError('LIMIT_EXCEEDED', `A post says at most ${MAX_ENTRY_CONTENT_BYTES} bytes.`, {
+    remedy: 'Say less, or publish it and say where it is.',
   });
 }
 

@@ -4,12 +4,12 @@ import type { Command } from 'commander';
 import { formatBytes } from '../../core/units.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { flagsOnly, name as anyName, node as nodeGrammar, optional, type ValuesOf } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { UpdateHistory } from '../../app/roles/live-updates.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { createLog, createOutput, table } from '../output.ts';
+import { createOutput, table } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { timeText } from './site-history.ts';
 
@@ -40,12 +40,8 @@ export function routeHistoryCommand(route: Command): void {
 async function run(name: string, options: HistoryOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const settings = settingsOf({ ...siteRole, terms: () => ({}) }, options, (label) =>
-    createLog(options.logLevel, label),
-  );
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { updateHistory } = await load();
   const { host, relays: between } = options;
   const history = await updateHistory(node, { name, host, relays: between, signal: lifecycle.signal });

@@ -21,8 +21,7 @@ import {
   words,
   type ValuesOf,
 } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type * as AccountsModule from '../../app/roles/accounts.ts';
 import type * as AuthoringModule from '../../app/roles/authoring.ts';
 import type { Author } from '../../app/roles/authoring.ts';
@@ -30,7 +29,8 @@ import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { LineNews } from '../../app/roles/live-updates.ts';
 import type * as WatchedModule from '../../app/roles/watched-file.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createStatus, type Output } from '../output.ts';
+import { counted, createOutput, createStatus, type Output } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 
 const { relays } = siteRole.settings;
@@ -89,12 +89,8 @@ async function run(name: string, given: string | undefined, options: UpdateOptio
   if (watches) await requireWatchable(file, mediaType);
   // Before anything is opened that pays.
   const content = file === STANDARD_INPUT || watches ? undefined : await contentOf(file);
-  const settings = settingsOf({ ...siteRole, terms: () => ({}) }, options, (label) =>
-    createLog(options.logLevel, label),
-  );
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { authoring, accounts } = await load();
   const { host: hosts, relays: between, life } = options;
   const where = { name, author: name, hosts, relays: between, signal: lifecycle.signal };

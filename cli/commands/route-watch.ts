@@ -4,19 +4,13 @@ import type { Command } from 'commander';
 import { isRelaymintError } from '../../core/errors.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { flagsOnly, name as anyName, toggle, type ValuesOf } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import {
-  baseSection,
-  gateway as gatewayRole,
-  settingsOf,
-  site as siteRole,
-  type BaseValues,
-} from '../../app/roles/index.ts';
+import { baseSection, gateway as gatewayRole, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type * as LiveModule from '../../app/roles/live-updates.ts';
 import type { FeedView, SignedEntry } from '../../sites/feed/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { printable } from '../../core/printable.ts';
-import { createLog, createOutput, type Output } from '../output.ts';
+import { createOutput, type Output } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { timeText } from './site-history.ts';
 
@@ -47,12 +41,8 @@ export function routeWatchCommand(route: Command): void {
 async function run(name: string, options: WatchOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const settings = settingsOf({ ...siteRole, terms: () => ({}) }, options, (label) =>
-    createLog(options.logLevel, label),
-  );
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { watchUpdates } = await load();
   const { view } = stack.use(await watchUpdates(node, name, options.relays));
   try {

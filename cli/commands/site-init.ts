@@ -15,6 +15,10 @@ const initSection = flagsOnly({
   ),
 });
 
+/** In the place of the manifest's path. */
+const NOWHERE =
+  'is not said, because the folder above takes no files. Write a manifest elsewhere (docs/sites.md), and give it with --manifest.';
+
 type InitOptions = CommonOptions & ValuesOf<typeof initSection>;
 
 export function siteInitCommand(site: Command): void {
@@ -39,16 +43,16 @@ async function run(given: string | undefined, options: InitOptions): Promise<voi
   const { files, manifest } = await initSite(folder, { manifest: wanted, signal: lifecycle.signal });
   const said = quoted(folder);
   // They look for it beside the folder.
-  const named = wanted === undefined ? '' : ` --manifest ${quoted(manifest)}`;
+  const named = wanted === undefined ? '' : ` --manifest ${quoted(wanted)}`;
   const next = [
     `relaymint site preview ${said}${named}`,
     `relaymint site check ${said}${named}`,
-    `relaymint site publish ${said} --name NAME.web3 --manifest ${quoted(manifest)}`,
+    `relaymint site publish ${said} --name NAME.web3${manifest === undefined ? '' : ` --manifest ${quoted(manifest)}`}`,
   ];
   output.value({ folder, files, manifest, next });
   output.line(
     `${folder} is a site now: ${files.join(', ')}\n` +
-      `Whose it is, and what others may do with it: ${manifest}\n\nNext:\n${next.map((line) => `  ${line}`).join('\n')}`,
+      `Whose it is, and what others may do with it: ${manifest ?? NOWHERE}\n\nNext:\n${next.map((line) => `  ${line}`).join('\n')}`,
   );
 }
 

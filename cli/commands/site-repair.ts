@@ -4,12 +4,12 @@ import type { Command } from 'commander';
 import { amount, formatBytes, formatCredits } from '../../core/units.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { flagsOnly, name as anyName, type ValuesOf } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import { baseSection, hostsWanted, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, hostsWanted, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type * as RepairModule from '../../app/roles/site-repair.ts';
 import type { SiteRepaired } from '../../app/roles/site-repair.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createProgress } from '../output.ts';
+import { counted, createOutput, createProgress } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { askingSection, keepersTable, type AskingValues } from './site-verify.ts';
 
@@ -38,11 +38,8 @@ export function siteRepairCommand(site: Command): void {
 async function run(name: string, options: RepairOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const role = { ...siteRole, terms: () => ({}) };
-  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { repair } = await loadRepair();
   const uploading = createProgress('Sending', output.json);
   const repaired = await repair(node, {

@@ -6,11 +6,11 @@ import { RelaymintError } from '../../core/errors.ts';
 import { formatBytes } from '../../core/units.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { grammar, name as anyName, type ValuesOf } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import { baseSection, hostsWanted, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, hostsWanted, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createProgress } from '../output.ts';
+import { counted, createOutput, createProgress } from '../output.ts';
 import { staleText } from './name-text.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { loadPublisher } from './site-publish.ts';
 
@@ -54,11 +54,8 @@ function parseTarget(text: string): CID | number {
 async function run(name: string, to: CID | number | undefined, options: RollbackOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const role = { ...siteRole, terms: () => ({}) };
-  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const uploading = createProgress('Sending', output.json);
   const wanted = hostsWanted(options);
   const { rollback } = await loadPublisher();

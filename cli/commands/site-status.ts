@@ -4,12 +4,12 @@ import type { Command } from 'commander';
 import { unixSeconds } from '../../core/units.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import { name as anyName } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import { baseSection, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type { SiteStatus } from '../../app/roles/site-record.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { printable } from '../../core/printable.ts';
-import { counted, createLog, createOutput } from '../output.ts';
+import { counted, createOutput } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { dateText } from './name-text.ts';
 import { loadRecords, timeText } from './site-history.ts';
@@ -36,11 +36,8 @@ export function siteStatusCommand(site: Command): void {
 async function run(name: string, options: StatusOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const role = { ...siteRole, terms: () => ({}) };
-  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { siteStatus } = await loadRecords();
   const status = await siteStatus(node, name);
   output.value(status);

@@ -15,12 +15,12 @@ import {
   type Section,
   type ValuesOf,
 } from '../../app/config/index.ts';
-import { openNode } from '../../app/node/index.ts';
-import { baseSection, hostsWanted, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import { baseSection, hostsWanted, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
 import type * as VerifyModule from '../../app/roles/site-verify.ts';
 import type { KeeperReport, SiteVerified } from '../../app/roles/site-verify.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
-import { counted, createLog, createOutput, createStatus, table } from '../output.ts';
+import { counted, createOutput, createStatus, table } from '../output.ts';
+import { openSiteNode } from '../site-node.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 
 /** Of this command and of `repair`. */
@@ -73,11 +73,8 @@ export function siteVerifyCommand(site: Command): void {
 async function run(name: string, options: VerifyOptions): Promise<void> {
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const role = { ...siteRole, terms: () => ({}) };
-  const settings = settingsOf(role, options, (label) => createLog(options.logLevel, label));
   await using stack = new AsyncDisposableStack();
-  const node = stack.use(await openNode(settings, lifecycle.signal));
-  await node.announce(lifecycle.signal);
+  const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { verify } = await loadVerify();
   const status = createStatus(output.json);
   const verified = await verify(node, {

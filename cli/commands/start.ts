@@ -231,6 +231,8 @@ async function start(options: StartOptions): Promise<void> {
   const { sites: all } = await publishAll({
     display,
     owners,
+    layout,
+    log,
     onBegin: (what) => publishing.update(done, showings.length + posts.length, what),
     onPublished: (published) => {
       done += 1;
@@ -352,6 +354,7 @@ async function once(options: OnceOptions): Promise<void> {
     reader,
     display: options.display,
     owners: options.owners,
+    layout,
     distribute: ({ owner, name }) => distributeOwnName(reader, layout.dirOf(owner), name),
     closeOwner: (owner) => closeOwnChannels(reader, layout.dirOf(owner)),
     fetch: policy.fetch(VISIT),

@@ -1,7 +1,6 @@
 /** Transports, and the policy through which everything leaves the process. */
 export type { HostDialer, ListenOptions, Listener, Transport, TransportName } from './contract.ts';
 export { assertSocketPath, formatEndpoint, parseEndpoint, type Endpoint } from './endpoint.ts';
-export { findProgram, packageOf } from './program.ts';
 export { persistentDestination, type I2pDestination } from './i2p/destination.ts';
 export { samVersion } from './i2p/sam.ts';
 export { createI2pTransport, parseTunnels, type I2pTransport, type I2pTunnels } from './i2p/transport.ts';

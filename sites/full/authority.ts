@@ -1,10 +1,7 @@
 /** The certificate authority of full mode, in one file of this machine: its key, which is never shown, and its certificate. */
-import { X509Certificate } from 'node:crypto';
+import { X509Certificate, type KeyObject } from 'node:crypto';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { Certificate, id_ce_nameConstraints } from '@peculiar/asn1-x509';
-import { equalBytes } from '../../core/codec.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { AUTHORITY_MILLIS, LEAF_CERTIFICATE_MILLIS } from '../../core/limits.ts';
 import type { Clock } from '../../core/ports.ts';
@@ -13,7 +10,7 @@ import { hasErrno } from '../../platform/errno.ts';
 import { createP256, p256In, p256Secret } from '../../platform/keys/p256.ts';
 import { pem } from '../../platform/keys/pem.ts';
 import { createSecret, readSecret, type SecretFile } from '../../platform/keys/secret-file.ts';
-import { authorityCertificate, leafCertificate, nameConstraints } from './certificate.ts';
+import { authorityCertificate, isAuthorityCertificate, leafCertificate } from './certificate.ts';
 
 const FILE = 'ca.pem';
 /** A key and a certificate have 1.3 KB. */
@@ -106,7 +103,7 @@ function secretIn(directory: string): SecretFile {
 function parsed(file: string, content: Buffer, clock: Clock): Authority {
   const key = p256In(content);
   const certificate = certificateIn(content);
-  if (key === undefined || certificate?.checkPrivateKey(key) !== true || !isConstrained(certificate)) {
+  if (key === undefined || certificate === undefined || !isOwnKind(certificate, key)) {
     throw new RelaymintError('INVALID_ENCODING', `${file} is no certificate authority of full mode, or is damaged.`, {
       remedy: 'Bring it back from a copy; or "relaymint ca remove", and have browsers trust the one that is made then.',
     });
@@ -147,9 +144,14 @@ function certificateIn(content: Buffer): X509Certificate | undefined {
   }
 }
 
-/** Such a one as is made here: one that may vouch for more is more dangerous than browsers were told. */
-function isConstrained({ ca, raw }: X509Certificate): boolean {
-  const { extensions } = AsnConvert.parse(raw, Certificate).tbsCertificate;
-  const found = extensions?.find(({ extnID }) => extnID === id_ce_nameConstraints);
-  return ca && found?.critical === true && equalBytes(new Uint8Array(found.extnValue.buffer), nameConstraints());
+/**
+ * Exactly such a one as is made here, of that key: whatever else it said (authorities below it, other uses of keys, more names) browsers would
+ * believe, and people were told of none.
+ */
+function isOwnKind({ raw }: X509Certificate, key: KeyObject): boolean {
+  try {
+    return isAuthorityCertificate(raw, key);
+  } catch {
+    return false;
+  }
 }

@@ -55,7 +55,7 @@ export interface Lifetime {
  * What the authority may vouch for. A form of name that is not mentioned would be free, so each form that a certificate for TLS may have is:
  * of DNS names ours alone, no IP address, and no mail address or URI but below a host that there cannot be.
  */
-export function nameConstraints(): Buffer {
+function nameConstraints(): Buffer {
   const only = (base: Partial<GeneralName>): GeneralSubtree => new GeneralSubtree({ base: new GeneralName(base) });
   return der(
     new NameConstraints({
@@ -70,10 +70,19 @@ export function nameConstraints(): Buffer {
 }
 
 /** DER of the authority's own certificate, signed by itself. */
-export function authorityCertificate(key: KeyObject, { from, until }: Lifetime): Buffer {
-  const spki = p256Public(key);
+export function authorityCertificate(key: KeyObject, lifetime: Lifetime): Buffer {
+  return signed(key, authorityBody(p256Public(key), ownPart(lifetime)));
+}
+
+/** Whether it says of that key what `authorityCertificate` says, and nothing more, whatever its number and its time. @throws Error when it is no certificate. */
+export function isAuthorityCertificate(certificate: Uint8Array, key: KeyObject): boolean {
+  const { tbsCertificate: found } = AsnConvert.parse(certificate, Certificate);
+  return der(found).equals(der(authorityBody(p256Public(key), found)));
+}
+
+function authorityBody(spki: Buffer, own: OwnPart): TBSCertificate {
   const subject = authorityName(spki);
-  return signed(key, { from, until }, { spki, subject, issuer: subject }, [
+  return body(own, { spki, subject, issuer: subject }, [
     extension(id_ce_basicConstraints, true, new BasicConstraints({ cA: true, pathLenConstraint: 0 })),
     extension(id_ce_keyUsage, true, new KeyUsage(KeyUsageFlags.keyCertSign)),
     // Of those that it signs for: servers of TLS, no mail and no programs.
@@ -84,9 +93,10 @@ export function authorityCertificate(key: KeyObject, { from, until }: Lifetime):
 }
 
 /** DER of a certificate for one host name. `key`: the authority's. `spki`: of whoever answers there. */
-export function leafCertificate(key: KeyObject, host: string, spki: Buffer, { from, until }: Lifetime): Buffer {
+export function leafCertificate(key: KeyObject, host: string, spki: Buffer, lifetime: Lifetime): Buffer {
   const own = p256Public(key);
-  return signed(key, { from, until }, { spki, subject: new Name([]), issuer: authorityName(own) }, [
+  const parties = { spki, subject: new Name([]), issuer: authorityName(own) };
+  const extensions = [
     extension(id_ce_basicConstraints, true, new BasicConstraints({ cA: false })),
     extension(id_ce_keyUsage, true, new KeyUsage(KeyUsageFlags.digitalSignature)),
     extension(id_ce_extKeyUsage, false, new ExtendedKeyUsage([id_kp_serverAuth])),
@@ -98,8 +108,12 @@ export function leafCertificate(key: KeyObject, host: string, spki: Buffer, { fr
       new AuthorityKeyIdentifier({ keyIdentifier: new KeyIdentifier(keyId(own)) }),
     ),
     extension(id_ce_subjectKeyIdentifier, false, new SubjectKeyIdentifier(keyId(spki))),
-  ]);
+  ];
+  return signed(key, body(ownPart(lifetime), parties, extensions));
 }
+
+/** What no two certificates have in common. */
+type OwnPart = Pick<TBSCertificate, 'serialNumber' | 'validity'>;
 
 interface Parties {
   /** The key that it is about. */
@@ -108,32 +122,44 @@ interface Parties {
   readonly issuer: Name;
 }
 
-function signed(
-  key: KeyObject,
-  { from, until }: Lifetime,
-  { spki, subject, issuer }: Parties,
-  extensions: Extension[],
-): Buffer {
-  const algorithm = new AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
+function ownPart({ from, until }: Lifetime): OwnPart {
   const serial = randomBytes(SERIAL_BYTES);
   serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
-  const body = new TBSCertificate({
-    version: Version.v3,
+  return {
     serialNumber: bufferOf(serial),
-    signature: algorithm,
-    issuer,
     validity: new Validity({ notBefore: new Date(from), notAfter: new Date(until) }),
+  };
+}
+
+function body(
+  { serialNumber, validity }: OwnPart,
+  { spki, subject, issuer }: Parties,
+  extensions: Extension[],
+): TBSCertificate {
+  return new TBSCertificate({
+    version: Version.v3,
+    serialNumber,
+    signature: algorithm(),
+    issuer,
+    validity,
     subject,
     subjectPublicKeyInfo: AsnConvert.parse(spki, SubjectPublicKeyInfo),
     extensions: new Extensions(extensions),
   });
+}
+
+function signed(key: KeyObject, tbsCertificate: TBSCertificate): Buffer {
   return der(
     new Certificate({
-      tbsCertificate: body,
-      signatureAlgorithm: algorithm,
-      signatureValue: bufferOf(p256Sign(key, der(body))),
+      tbsCertificate,
+      signatureAlgorithm: algorithm(),
+      signatureValue: bufferOf(p256Sign(key, der(tbsCertificate))),
     }),
   );
+}
+
+function algorithm(): AlgorithmIdentifier {
+  return new AlgorithmIdentifier({ algorithm: ECDSA_WITH_SHA256 });
 }
 
 /** Which of several it is shows in lists of browsers; nothing of the machine is in it. */

@@ -4,7 +4,6 @@
  */
 import { setMaxListeners } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isIPv6 } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
 import { deadline, onAbort, orAborted } from '../../core/abort.ts';
@@ -21,7 +20,7 @@ import { listenAt, type ListenAt } from '../../platform/listen.ts';
 import { nameOfTunnel, secureAddressOf } from './asked.ts';
 import type { Authority } from './authority.ts';
 import { Leaves } from './leaves.ts';
-import { proxyAutoConfig } from './pac.ts';
+import { PAC_PATH, PAC_TYPE, pacUrlAt, proxyAutoConfig } from './pac.ts';
 
 export interface FullModeOptions extends ListenAt {
   readonly authority: Authority;
@@ -41,7 +40,6 @@ export interface FullMode extends AsyncDisposable {
   readonly pacUrl: string;
 }
 
-const PAC_PATH = '/proxy.pac';
 const REFUSED = 'This proxy is for the names of Relaymint on this machine, and leads nowhere else.\n';
 const BUSY = 'Too many connections are being set up.\n';
 
@@ -51,7 +49,7 @@ export async function openFullMode(options: FullModeOptions): Promise<FullMode> 
   const port = await proxy.listen();
   return {
     port,
-    pacUrl: `http://localhost:${port}${PAC_PATH}`,
+    pacUrl: pacUrlAt({ address: options.address, port }),
     [Symbol.asyncDispose]: () => proxy.close(),
   };
 }
@@ -94,10 +92,9 @@ class ProxyServer {
   }
 
   async listen(): Promise<number> {
-    const { address } = this.#options;
     const port = await listenAt(this.#server, this.#options, 'the proxy of full mode');
     this.#server.on('error', (error) => this.#log.error({ err: error }, 'The proxy of full mode failed.'));
-    this.#pac = proxyAutoConfig(`${isIPv6(address) ? `[${address}]` : address}:${port}`);
+    this.#pac = proxyAutoConfig({ address: this.#options.address, port });
     return port;
   }
 
@@ -135,7 +132,7 @@ class ProxyServer {
     } else {
       response
         .writeHead(200, {
-          'Content-Type': 'application/x-ns-proxy-autoconfig',
+          'Content-Type': PAC_TYPE,
           'Content-Length': this.#pac.length,
           'Cache-Control': 'no-store',
           'X-Content-Type-Options': 'nosniff',

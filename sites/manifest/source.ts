@@ -1,11 +1,13 @@
 /** The file from which a publisher's manifest is made: JSON, as people write it. */
-import { readFile, stat } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { z } from 'zod';
 import { RelaymintError, messageOf } from '../../core/errors.ts';
 import { parseShare } from '../../core/grammar.ts';
 import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { parseCredits, pricePerMiB, type BasisPoints, type PricePerMiB } from '../../core/units.ts';
+import { readUpTo } from '../../platform/disk/bounded-read.ts';
 import { diskError } from '../../platform/disk/disk-error.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import type { ContentKind, Licence, LicenceTerms, Manifest } from './contract.ts';
@@ -149,9 +151,9 @@ export async function manifestFound(folder: string): Promise<string | undefined>
 
 /** @throws RelaymintError FILE_NOT_FOUND, STORAGE_FAILED, INVALID_ARGUMENT (it names the file, the field, and what is expected). */
 export async function readManifestFile(file: string, name: string): Promise<ManifestTerms> {
-  let text: string;
+  let content: Buffer | undefined;
   try {
-    text = await readFile(file, 'utf8');
+    content = await readUpTo(createReadStream(file), MAX_FILE_BYTES);
   } catch (cause) {
     if (!hasErrno(cause, 'ENOENT')) throw diskError(cause, `Reading ${file}`);
     throw new RelaymintError('FILE_NOT_FOUND', `There is no file ${file}.`, {
@@ -159,7 +161,8 @@ export async function readManifestFile(file: string, name: string): Promise<Mani
       cause,
     });
   }
-  return parseManifestFile(text, { file, name });
+  if (content === undefined) throw tooLong(file);
+  return parseManifestFile(content.toString(), { file, name });
 }
 
 /** `file`: for messages. @throws RelaymintError INVALID_ARGUMENT (it names the file, the field, and what is expected). */
@@ -167,7 +170,7 @@ export function parseManifestFile(
   text: string,
   { file, name }: { readonly file: string; readonly name: string },
 ): ManifestTerms {
-  if (text.length > MAX_FILE_BYTES) throw wrong(file, `it is longer than ${MAX_FILE_BYTES / 1024} KiB`, undefined);
+  if (text.length > MAX_FILE_BYTES) throw tooLong(file);
   let said: unknown;
   try {
     said = JSON.parse(text, withoutNotes);
@@ -226,6 +229,10 @@ function notJson(file: string, cause: unknown): RelaymintError {
 }
 
 /** `field`: of the file, that is wrong. undefined: the file is. */
+function tooLong(file: string): RelaymintError {
+  return wrong(file, `it is longer than ${MAX_FILE_BYTES / 1024} KiB`, undefined);
+}
+
 function wrong(file: string, what: string, field: string | undefined, cause?: unknown): RelaymintError {
   const expected =
     (field === undefined ? undefined : EXPECTED[field]) ?? `The fields are ${Object.keys(EXPECTED).join(', ')}.`;

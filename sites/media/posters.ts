@@ -9,7 +9,7 @@ import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 import { abortError, assertNotAborted } from '../../core/abort.ts';
-import { isRelaymintError, messageOf } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import { MAX_POSTER_BYTES, MAX_POSTER_MEMORY_BYTES, MAX_POSTER_MILLIS } from '../../core/limits.ts';
 import { makeFolder } from '../../platform/disk/folder.ts';
 import { publishableFiles } from '../unixfs/index.ts';
@@ -24,6 +24,8 @@ export interface PosterOptions extends Pick<MakeOptions, 'folder' | 'into' | 'ri
   readonly program: string;
   /** How long it may take for one film, milliseconds. Default MAX_POSTER_MILLIS. */
   readonly waitMillis?: number;
+  /** Which sets the program's bounds. Default /bin/sh. */
+  readonly shell?: string;
 }
 
 export interface MadePosters {
@@ -64,12 +66,13 @@ const MAX_WHY = 200;
 /**
  * The same films give the same bytes with the same version of ffmpeg. A film that is none, or that takes too much, is passed over; one that
  * has a poster in the folder keeps it.
- * @throws RelaymintError ABORTED, STORAGE_FAILED, STORAGE_FULL, and as `publishableFiles`; what starting the program throws.
+ * @throws RelaymintError PROGRAM_MISSING (ffmpeg or the shell does not run here), ABORTED, STORAGE_FAILED, STORAGE_FULL, and as `publishableFiles`.
  */
 export async function makePosters(options: PosterOptions): Promise<MadePosters> {
   const { folder, into, program, rights, signal, waitMillis = MAX_POSTER_MILLIS, onProgress = () => {} } = options;
+  const running = { signal, waitMillis, shell: options.shell ?? '/bin/sh' };
   assertNotAborted(signal, MAKING);
-  const [version] = String(await output(program, ['-version'], { signal, waitMillis })).split('\n');
+  const version = await versionOf(program, running);
   const films: { readonly path: string; readonly file: string }[] = [];
   const paths = new Set<string>();
   for await (const one of publishableFiles(folder, { signal })) {
@@ -86,7 +89,7 @@ export async function makePosters(options: PosterOptions): Promise<MadePosters> 
     assertNotAborted(signal, MAKING);
     onProgress({ done, total: wanted.length, path });
     try {
-      const poster = await posterOf(made, path, file, { program, version, xmp, signal, waitMillis });
+      const poster = await posterOf(made, path, file, { program, version, xmp, ...running });
       beside.set(path + POSTER_ENDING, poster.file);
     } catch (error) {
       assertNotAborted(signal, MAKING);
@@ -141,10 +144,28 @@ function argumentsFor(file: string, readAs: string): readonly string[] {
 interface Running {
   readonly signal: AbortSignal;
   readonly waitMillis: number;
+  readonly shell: string;
+}
+
+/** The first line of what it says of itself: another one may make other pictures. @throws RelaymintError PROGRAM_MISSING, ABORTED. */
+async function versionOf(program: string, running: Running): Promise<string | undefined> {
+  try {
+    return String(await output(program, ['-version'], running)).split('\n')[0];
+  } catch (cause) {
+    if (isRelaymintError(cause)) throw cause;
+    throw new RelaymintError('PROGRAM_MISSING', `The program ${program} does not run here: ${messageOf(cause)}.`, {
+      remedy: `Posters are made by ffmpeg, which ${running.shell} starts.`,
+      cause,
+    });
+  }
 }
 
 /** What a program prints. It ends with the signal. @throws Error, with what it complains of; RelaymintError ABORTED. */
-async function output(program: string, args: readonly string[], { signal, waitMillis }: Running): Promise<Buffer> {
+async function output(
+  program: string,
+  args: readonly string[],
+  { signal, waitMillis, shell }: Running,
+): Promise<Buffer> {
   return await new Promise((resolve, reject) => {
     const bounded = ['-c', BOUNDED, 'sh', program, ...args];
     const options = {
@@ -156,17 +177,23 @@ async function output(program: string, args: readonly string[], { signal, waitMi
       // Nothing by which a program may be told to write a log, or to go through a proxy.
       env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' },
     } as const;
-    execFile('/bin/sh', bounded, options, (error, stdout, stderr) => {
+    execFile(shell, bounded, options, (error, stdout, stderr) => {
       if (error === null) resolve(stdout);
       else if (signal.aborted) reject(abortError(signal, MAKING));
-      else reject(new Error(whyFailed(error, stderr.toString(), waitMillis), { cause: error }));
+      else reject(new Error(whyFailed(error, stderr.toString(), { waitMillis, shell }), { cause: error }));
     }).stdin?.end();
   });
 }
 
-function whyFailed(error: { readonly code?: unknown; readonly killed?: boolean }, said: string, wait: number): string {
+function whyFailed(
+  error: { readonly code?: unknown; readonly killed?: boolean },
+  said: string,
+  { waitMillis, shell }: Pick<Running, 'waitMillis' | 'shell'>,
+): string {
   if (error.code === 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER') return 'what ffmpeg makes of it is too large';
-  if (error.killed === true) return `ffmpeg took longer than ${wait / 1000} s`;
+  if (error.killed === true) return `ffmpeg took longer than ${waitMillis / 1000} s`;
+  // What a program ends with is a number; the system says a word.
+  if (typeof error.code === 'string') return `${shell} cannot be started (${error.code})`;
   return said.trim().split('\n')[0] || 'ffmpeg cannot read it';
 }
 

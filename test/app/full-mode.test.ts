@@ -28,6 +28,12 @@ describe('a gateway with --full', () => {
     );
   });
 
+  it.each(['127.0.0.2', '127.1.2.3', '0:0:0:0:0:0:0:1'])('is where browsers look, and not at %s', (address) => {
+    expect(() => settings({ address })).toThrow(
+      expect.objectContaining({ code: 'INVALID_CONFIG', remedy: 'Leave --address out, or give 127.0.0.1 or ::1.' }),
+    );
+  });
+
   it.each([{}, { address: '127.0.0.1' }, { address: '::1' }])('runs on this machine: %j', (said) => {
     expect(settings(said)).toMatchObject({ role: 'gateway' });
   });

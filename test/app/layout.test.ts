@@ -28,6 +28,15 @@ it('remembers ports and the folder that is published, whichever is written first
   expect((await openLayout(folder)).shown).toEqual({ site: undefined, example: 'town' });
 });
 
+it('remembers what was said, each where it was said', async () => {
+  const first = await openLayout(folder);
+  const said = { name: 'wall.web3', path: '/', as: 'ada.sso', text: 'Good morning' };
+  await Promise.all([first.rememberSaid(said, 17), first.rememberPort('host', 4001)]);
+  const second = await openLayout(folder);
+  expect([second.saidAs(said), second.portOf('host')]).toEqual([17, 4001]);
+  expect(second.saidAs({ ...said, path: '/other' })).toBeUndefined();
+});
+
 it('knows a folder from before, which remembers no site', async () => {
   await writeFile(path.join(folder, 'market.json'), '{"version":1,"ports":{"host":4001}}');
   const layout = await openLayout(folder);

@@ -1,6 +1,6 @@
 /** A new site: whole or not at all, over nothing, and without fault. */
 import { spawnSync } from 'node:child_process';
-import { mkdir, readFile, readdir, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { initSite, openPreview } from '../../app/site/index.ts';
@@ -46,7 +46,7 @@ describe('a new site', () => {
   });
 
   it('has a manifest beside it that is good as it is, and with all that waits in it', async () => {
-    const { manifest } = await initSite(folder, { signal });
+    const { manifest = 'there is none' } = await initSite(folder, { signal });
     expect([manifest, await readdir(path.dirname(folder))]).toEqual([
       `${folder}.manifest.json`,
       ['site', 'site.manifest.json'],
@@ -71,10 +71,48 @@ describe('a new site', () => {
     });
   });
 
+  it('is in no other site, which would publish it and its manifest', async () => {
+    await initSite(folder, { signal });
+    for (const inner of [path.join(folder, 'inner'), path.join(folder, 'a', 'b')]) {
+      await expect(initSite(inner, { signal })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+        message: expect.stringContaining(
+          `${inner} is in the site ${folder}, and would be published with it.`,
+        ) as unknown,
+      });
+    }
+    expect((await readdir(folder)).toSorted()).toEqual(FILES);
+    expect((await initSite(`${folder}-2`, { signal })).files).toHaveLength(5);
+  });
+
+  it('is not told what it says by a file without an end', async () => {
+    const { manifest = '' } = await initSite(folder, { signal });
+    await truncate(manifest, 3 * 2 ** 30);
+    const refusal = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('longer than 64 KiB') as unknown };
+    await expect(readManifestFile(manifest, 'demo.web3')).rejects.toMatchObject(refusal);
+  });
+
   it('is made beside names that begin with a dot', async () => {
     await mkdir(path.join(folder, '.git'), { recursive: true });
     expect((await initSite(folder, { signal })).files).toHaveLength(5);
   });
+});
+
+it('is made where the folder above takes no files, without a manifest (needs the right to mount)', async (context) => {
+  await mkdir(folder, { recursive: true });
+  const parent = path.dirname(folder);
+  const mount = (...args: string[]): boolean => spawnSync('mount', args).status === 0;
+  if (!mount('--bind', parent, parent)) return context.skip('needs the right to mount a folder');
+  cleanup.add(() => spawnSync('umount', ['-R', '-l', parent]));
+  const isClosed =
+    mount('-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', folder) && mount('-o', 'remount,bind,ro', parent, parent);
+  if (!isClosed) return context.skip('needs the right to mount a folder read-only');
+  const elsewhere = path.join(parent, 'terms.json');
+  await expect(initSite(folder, { manifest: elsewhere, signal })).rejects.toMatchObject({ code: 'STORAGE_FAILED' });
+  expect(await readdir(folder)).toEqual([]);
+  expect(await initSite(folder, { signal })).toMatchObject({ manifest: undefined });
+  expect((await readdir(folder)).toSorted()).toEqual(FILES);
+  return undefined;
 });
 
 it('on a disk without room for it nothing is left of it (needs the right to mount)', async (context) => {

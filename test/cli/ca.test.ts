@@ -43,6 +43,22 @@ describe('relaymint ca', () => {
     expect([all.includes('PRIVATE'), all.includes(key ?? 'no key')]).toEqual([false, false]);
   });
 
+  it('says where the proxy of the gateway is, and what a browser takes that asks nobody for it', async () => {
+    await ca('export', path.join(folder, 'ca.crt'));
+    const shown = await ca('show', '--full', '8500', '--address', '::1');
+    expect(shown.stdout).toContain('autoconfig-url http://[::1]:8500/proxy.pac');
+    expect(shown.stdout).not.toContain('8403');
+    const { pac, pacData } = JSON.parse((await ca('show', '--json')).stdout) as { pac: string; pacData: string };
+    expect([pac, await (await fetch(pacData)).text()]).toEqual([
+      'http://127.0.0.1:8403/proxy.pac',
+      expect.stringContaining("'PROXY 127.0.0.1:8403'"),
+    ]);
+    // What a shell takes apart is in quotes.
+    expect((await ca('show')).stdout).toContain(`--proxy-pac-url='${pacData}'`);
+    const told = await run(['ca', 'show', '--json'], { env: { ...env, RELAYMINT_GATEWAY_FULL: '8600' } });
+    expect(JSON.parse(told.stdout)).toMatchObject({ pac: 'http://127.0.0.1:8600/proxy.pac' });
+  });
+
   it('removes it only when that is meant, also when it is damaged, and says how browsers forget it', async () => {
     await ca('export', path.join(folder, 'ca.crt'));
     const unsure = await ca('remove');

@@ -1,6 +1,10 @@
 /** What the commands of posts print. */
-import { describe, expect, it } from 'vitest';
+import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { threadText } from '../../cli/commands/post.ts';
+import { run } from './program.ts';
 
 const post = {
   author: { name: 'alice.sso' },
@@ -45,4 +49,22 @@ describe('a thread in a terminal', () => {
       '  mallory??',
     ]);
   });
+});
+
+it('a post is not read whole to find that it is too long', async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), 'relaymint-post-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = path.join(folder, 'words');
+  await writeFile(file, '');
+  await truncate(file, 3 * 2 ** 30);
+  const write = ['post', 'write', 'forum.web3', '/talk', '--as', 'alice.sso', '--data', path.join(folder, 'data')];
+  const [ofFile, ofInput] = [
+    await run([...write, '--file', file]),
+    await run([...write, '-'], { input: 'a'.repeat(20_000) }),
+  ];
+  const refused = [1, expect.stringContaining('A post says at most 12288 bytes. Say less')];
+  expect([
+    [ofFile.code, ofFile.stderr],
+    [ofInput.code, ofInput.stderr],
+  ]).toEqual([refused, refused]);
 });

@@ -13,7 +13,7 @@ import type { Log } from '../../../core/ports.ts';
 import { abortError, assertNotAborted, deadline, orAborted, pause } from '../../../core/abort.ts';
 import { makeFolder } from '../../../platform/disk/folder.ts';
 import { assertSocketPath, type Endpoint } from '../endpoint.ts';
-import { findProgram } from '../program.ts';
+import { findProgram } from '../../../platform/program.ts';
 import type { Bridges } from './bridges.ts';
 import { connectControl, type TorControl } from './control.ts';
 import { managedTor } from './detect.ts';

@@ -6,13 +6,23 @@ import path from 'node:path';
 import { connect, createServer } from 'node:tls';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import {
+  BasicConstraints,
   Certificate,
+  ExtendedKeyUsage,
   Extensions,
   GeneralName,
   GeneralSubtree,
+  KeyUsage,
+  KeyUsageFlags,
   NameConstraints,
+  id_ce_basicConstraints,
+  id_ce_extKeyUsage,
+  id_ce_keyUsage,
   id_ce_nameConstraints,
+  id_kp_codeSigning,
+  id_kp_serverAuth,
   type Extension,
+  type TBSCertificate,
 } from '@peculiar/asn1-x509';
 import { afterEach, describe, expect, it } from 'vitest';
 import { AUTHORITY_MILLIS } from '../../../core/limits.ts';
@@ -73,13 +83,40 @@ describe('the authority of full mode', () => {
     ['with the key of another', (whole: Buffer) => Promise.resolve(withKey(createP256(), certificateOf(whole)))],
     [
       'that of an authority that may vouch for anything',
-      () => Promise.resolve(ownMade((names) => void names.splice(0))),
+      () => Promise.resolve(ownMade((all) => void all.splice(all.indexOf(the(all, id_ce_nameConstraints)), 1))),
     ],
-    ['that of an authority that may vouch for more', () => Promise.resolve(ownMade(([names]) => allow(names, 'com')))],
+    [
+      'that of an authority that may vouch for more',
+      () => Promise.resolve(ownMade((all) => allow(the(all, id_ce_nameConstraints), 'com'))),
+    ],
     [
       'that of one whose constraints may be passed over',
-      () => Promise.resolve(ownMade(([names]) => names && Object.assign(names, { critical: false }))),
+      () => Promise.resolve(ownMade((all) => Object.assign(the(all, id_ce_nameConstraints), { critical: false }))),
     ],
+    [
+      'that of one that may have authorities below it',
+      () =>
+        Promise.resolve(ownMade((all) => say(the(all, id_ce_basicConstraints), new BasicConstraints({ cA: true })))),
+    ],
+    [
+      'that of one whose key does more than sign certificates',
+      () =>
+        Promise.resolve(
+          ownMade((all) =>
+            say(the(all, id_ce_keyUsage), new KeyUsage(KeyUsageFlags.keyCertSign | KeyUsageFlags.digitalSignature)),
+          ),
+        ),
+    ],
+    [
+      'that of one that vouches for programs',
+      () =>
+        Promise.resolve(
+          ownMade((all) =>
+            say(the(all, id_ce_extKeyUsage), new ExtendedKeyUsage([id_kp_serverAuth, id_kp_codeSigning])),
+          ),
+        ),
+    ],
+    ['that of one by another name', () => Promise.resolve(ownMade((_all, { subject }) => void subject.pop()))],
     ['that of a name', () => Promise.resolve(ofName())],
   ])('says that its file is %s, and leaves it alone', async (_what, change) => {
     const at = await place();
@@ -124,28 +161,33 @@ function certificateOf(whole: Buffer): Buffer {
   return Buffer.from(whole.toString().replace(/^[^]*?(?=-----BEGIN CERTIFICATE)/, ''));
 }
 
-/** An authority as ours, but for what `change` does to the list with its constraints. */
-function ownMade(change: (constraints: Extension[]) => unknown): Buffer {
+/** An authority as ours, but for what `change` does to its extensions and the rest of it. */
+function ownMade(change: (extensions: Extension[], body: TBSCertificate) => unknown): Buffer {
   const key = createP256();
   const certificate = AsnConvert.parse(authorityCertificate(key, soon()), Certificate);
   const { tbsCertificate } = certificate;
   const all = [...(tbsCertificate.extensions ?? [])];
-  const constraints = all.filter(({ extnID }) => extnID === id_ce_nameConstraints);
-  change(constraints);
-  tbsCertificate.extensions = new Extensions([
-    ...all.filter(({ extnID }) => extnID !== id_ce_nameConstraints),
-    ...constraints,
-  ]);
+  change(all, tbsCertificate);
+  tbsCertificate.extensions = new Extensions(all);
   const body = new Uint8Array(AsnConvert.serialize(tbsCertificate));
   certificate.signatureValue = Uint8Array.from(p256Sign(key, body)).buffer;
   return withKey(key, pem('CERTIFICATE', new Uint8Array(AsnConvert.serialize(certificate))));
 }
 
-function allow(extension: Extension | undefined, domain: string): void {
-  if (extension === undefined) throw new Error('there are no constraints');
+function the(extensions: readonly Extension[], id: string): Extension {
+  const found = extensions.find(({ extnID }) => extnID === id);
+  if (found === undefined) throw new Error(`there is no ${id}`);
+  return found;
+}
+
+function say(extension: Extension, value: unknown): void {
+  extension.extnValue = new OctetString(AsnConvert.serialize(value));
+}
+
+function allow(extension: Extension, domain: string): void {
   const constraints = AsnConvert.parse(extension.extnValue.buffer, NameConstraints);
   constraints.permittedSubtrees?.push(new GeneralSubtree({ base: new GeneralName({ dNSName: domain }) }));
-  extension.extnValue = new OctetString(AsnConvert.serialize(constraints));
+  say(extension, constraints);
 }
 
 function ofName(): Buffer {

@@ -17,7 +17,7 @@ import { unixMillis } from '../../../core/units.ts';
 import { createP256, p256Public, p256Secret } from '../../../platform/keys/p256.ts';
 import { pem } from '../../../platform/keys/pem.ts';
 import { leafCertificate } from '../../../sites/full/certificate.ts';
-import { openAuthority } from '../../../sites/full/index.ts';
+import { openAuthority, pacAsUrl } from '../../../sites/full/index.ts';
 import { parseManifestFile } from '../../../sites/manifest/index.ts';
 import { temporaryFolder } from '../../e2e/marketplace.ts';
 import { describeUnless, missingPrograms } from '../../programs.ts';
@@ -135,6 +135,17 @@ describeUnless(missingPrograms(['chromium', 'certutil', 'openssl']), 'Full mode 
     // A person who leaves the scheme out.
     await news.goto('http://news.web3/?from=there');
     expect(news.url()).toBe('https://news.web3/?from=there');
+  });
+
+  it('is found by a browser that asks nobody for the file, and keeps finding it while no gateway is there', async () => {
+    const { port: proxy } = new URL(String(full.ready['pac']));
+    const own = await launch([`--proxy-pac-url=${pacAsUrl({ address: '127.0.0.1', port: Number(proxy) })}`]);
+    const news = await own.newPage();
+    await news.goto('https://news.web3/');
+    expect(await news.title()).toBe('the news');
+    const early = await launch([`--proxy-pac-url=${pacAsUrl({ address: '127.0.0.1', port: 1 })}`]);
+    // By the proxy alone, and never by a resolver.
+    await expect((await early.newPage()).goto('https://news.web3/')).rejects.toThrow('ERR_PROXY_CONNECTION_FAILED');
   });
 
   it('keeps sites apart', async () => {

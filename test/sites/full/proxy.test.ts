@@ -7,6 +7,7 @@ import { createContext, runInContext } from 'node:vm';
 import { afterEach, describe, expect, it } from 'vitest';
 import { MAX_PROXY_HANDSHAKES } from '../../../core/limits.ts';
 import { systemClock } from '../../../core/ports.ts';
+import { pacAsUrl } from '../../../sites/full/index.ts';
 import { letEmbed } from '../gateway/kit.ts';
 import { Cleanup } from '../kit.ts';
 import { ask, connectHead, getSecure, secured, startFullFront, type FullFront } from './kit.ts';
@@ -225,7 +226,10 @@ describe('the proxy of full mode', () => {
     );
     expect(answer).toMatch(/^HTTP\/1\.1 200 [^]*\r\nContent-Type: application\/x-ns-proxy-autoconfig\r\n/);
     expect(answer).not.toMatch(/access-control/i);
+    expect(front.pacUrl).toBe(`http://127.0.0.1:${front.proxyPort}/proxy.pac`);
     const script = answer.slice(answer.indexOf('\r\n\r\n') + 4) + (await rest(socket));
+    const at = { address: '127.0.0.1', port: front.proxyPort };
+    expect(await (await fetch(pacAsUrl(at))).text()).toBe(script);
     const world = createContext({});
     runInContext(script, world);
     const way = (host: string): unknown => runInContext(`FindProxyForURL('https://${host}/', '${host}')`, world);

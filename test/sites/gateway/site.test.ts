@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
+import { orAborted } from '../../../core/abort.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import type { ErrorCode } from '../../../core/errors.ts';
 import type { ContentSource, SiteContent } from '../../../sites/blocks/index.ts';
@@ -53,12 +54,10 @@ function gated(inner: ContentSource, from: number): Gated {
         async get(cid, { signal } = {}) {
           asked += 1;
           if (asked >= from) {
-            await new Promise<void>((resolve, reject) => {
-              void gate.then(resolve);
-              signal?.addEventListener('abort', () => {
-                aborted += 1;
-                reject(signal.reason as Error);
-              });
+            // Leaves nothing at the signal, which is that of many blocks.
+            await orAborted(gate, signal, 'Waiting at the gate').catch((error: unknown) => {
+              aborted += 1;
+              throw error;
             });
           }
           return await content.get(cid, signal ? { signal } : {});

@@ -6,8 +6,8 @@ import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import sharp from 'sharp';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { findProgram } from '../../../node/transport/index.ts';
 import { isRunning } from '../../../platform/process.ts';
+import { findProgram } from '../../../platform/program.ts';
 import { makePosters, type MadePosters, type PosterOptions } from '../../../sites/media/index.ts';
 import { frameOf } from '../../../sites/media/posters.ts';
 import { importPath } from '../../../sites/unixfs/index.ts';
@@ -110,7 +110,7 @@ describeUnless(missingPrograms(['ffmpeg']), 'Posters of films')('a poster', () =
     const program = await findProgram('ffmpeg');
     for (const name of Object.keys(hostile)) {
       for (const readAs of ['matroska', 'mov', 'ogg']) {
-        const making = { program, xmp: undefined, signal, waitMillis: 20_000 };
+        const making = { program, xmp: undefined, signal, waitMillis: 20_000, shell: '/bin/sh' };
         await expect(frameOf(path.join(folder, name), readAs, making)).rejects.toThrow(Error);
       }
     }
@@ -133,6 +133,18 @@ describeUnless(missingPrograms(['ffmpeg']), 'Posters of films')('a poster', () =
       0,
       'ffmpeg cannot read it',
     ]);
+  });
+
+  it('is wanted in vain where ffmpeg does not run, which is said as one that is not there', async () => {
+    await copyFile(FERRY, path.join(folder, 'a.webm'));
+    const broken = path.join(await temporaryFolder(cleanup), 'ffmpeg');
+    await writeFile(broken, '#!/bin/sh\necho "no libavcodec" >&2; exit 127\n', { mode: 0o755 });
+    const said = (what: string): object => ({
+      code: 'PROGRAM_MISSING',
+      message: expect.stringContaining(`does not run here: ${what}.`) as unknown,
+    });
+    await expect(make({ program: broken })).rejects.toMatchObject(said('no libavcodec'));
+    await expect(make({ shell: '/nowhere/sh' })).rejects.toMatchObject(said('/nowhere/sh cannot be started (ENOENT)'));
   });
 
   it('is stopped with the command, and its program is gone', async () => {

@@ -1,7 +1,7 @@
 /** Programs of this machine that we run. */
 import { access, constants } from 'node:fs/promises';
 import path from 'node:path';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError } from '../core/errors.ts';
 
 /** Programs that come from Debian packages of other names. */
 const PACKAGES: Readonly<Record<string, string>> = {
