@@ -12,6 +12,8 @@ export interface ScreenOptions {
   /** As the user gave it; undefined when nothing is kept. */
   readonly dataDir: string | undefined;
   readonly logFile: string;
+  /** Where people sign in; undefined: nowhere. */
+  readonly issuer: string | undefined;
   readonly transport: MarketTransport;
 }
 
@@ -69,7 +71,7 @@ ${names}
   ${front.name.padEnd(12)} ${options.urlOf(front.name)}
   your costs   ${cluster.gatewayUrl}
   marketplace  ${cluster.gatewayUrl}market
-
+${options.issuer === undefined ? '' : `  sign-in      ${options.issuer}\n`}
   Ctrl-C stops everything.`;
 }
 

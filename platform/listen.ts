@@ -1,5 +1,5 @@
 /** Listening where others find us. */
-import type { AddressInfo, Server } from 'node:net';
+import { createServer, type AddressInfo, type Server } from 'node:net';
 import { RelaymintError } from '../core/errors.ts';
 import { hasErrno } from './errno.ts';
 
@@ -20,6 +20,16 @@ export async function listenAt(server: Server, { port, address }: ListenAt, what
     });
   });
   return (server.address() as AddressInfo).port;
+}
+
+/** A port that nobody has now, for who has to know it before it listens. Another process may be faster. @throws RelaymintError INVALID_CONFIG. */
+export async function unusedPort(address: string, what: string): Promise<number> {
+  const server = createServer();
+  const port = await listenAt(server, { port: 0, address }, what);
+  await new Promise<void>((resolve) => {
+    server.close(() => resolve());
+  });
+  return port;
 }
 
 function cannotListen(port: number, address: string, what: string, cause: Error): RelaymintError {

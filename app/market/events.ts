@@ -101,11 +101,24 @@ export interface Thread {
   }[];
 }
 
+/** What `relaymint sso serve --json` prints when it begins. */
+export interface IssuerReady {
+  readonly event: 'ready';
+  readonly issuer: string;
+  readonly port: number;
+}
+
 /** What `relaymint route update --watch --json` prints when it begins. */
 export interface Following {
   readonly event: 'ready';
   readonly name: string;
 }
+
+export const issuerReadySchema: z.ZodType<IssuerReady> = z.object({
+  event: z.literal('ready'),
+  issuer: z.string(),
+  port: z.int(),
+});
 
 const decimal = z.string().regex(/^\d+$/);
 

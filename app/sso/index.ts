@@ -3,12 +3,14 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
+import { unusedPort } from '../../platform/listen.ts';
 import { openIssuer, openLevelStore } from '../../sites/sso/index.ts';
 import type { SolanaChain } from '../../sites/siws/index.ts';
 import { createDirectory } from './directory.ts';
 
 export interface IssuerSettings {
   readonly dataDir: string;
+  /** 0: any free one. */
   readonly port: number;
   readonly address: string;
   /** Where others find it. Absent: http://localhost:PORT. */
@@ -39,7 +41,7 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
   await using stack = new AsyncDisposableStack();
   const chain = await settings.ledger.chain();
   const store = stack.use(await openLevelStore(path.join(dataDir, 'sign-in'), { clock, log }));
-  const port = settings.port;
+  const port = settings.port === 0 ? await unusedPort(address, 'the issuer') : settings.port;
   const url = settings.issuer ?? new URL(`http://localhost:${port}`);
   const issuer = stack.use(
     await openIssuer({

@@ -12,7 +12,7 @@ import {
   name as anyName,
   optional,
   place,
-  count,
+  port,
   someWords,
   standard,
   toggle,
@@ -47,7 +47,12 @@ const serveSection = {
     "folder of the issuer's keys and records (created if missing)",
     defaultDataDir('sso'),
   ),
-  port: standard('--port <n>', count(1, 65_535), 'where browsers and sites connect', String(DEFAULT_ISSUER_PORT)),
+  port: standard(
+    '--port <n>',
+    port,
+    'where browsers and sites connect; 0 for any free port',
+    String(DEFAULT_ISSUER_PORT),
+  ),
   address: standard('--address <ip>', ip, 'address to listen on', '127.0.0.1'),
   issuer: optional(
     '--issuer <url>',

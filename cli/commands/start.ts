@@ -35,6 +35,7 @@ import {
   type Cluster,
   OwnerCommands,
   publishAll,
+  startMarketIssuer,
   type Published,
   openLayout,
   type MarketLayout,
@@ -256,9 +257,23 @@ async function start(options: StartOptions): Promise<void> {
     });
     if (following !== undefined) stack.use(following);
   }
+  const issuer = await startMarketIssuer({
+    cluster,
+    layout,
+    logLevel: options.logLevel,
+    log,
+    onLogLine,
+    signal: lifecycle.signal,
+  }).catch((error: unknown) => {
+    // Without it all else is there.
+    log.warn({ err: error }, 'nobody can sign in');
+    return undefined;
+  });
+  if (issuer !== undefined) stack.use(issuer);
   const [published] = all;
   output.line(
     renderScreen({
+      issuer: issuer?.url,
       cluster,
       published: all,
       urlOf,
@@ -272,6 +287,7 @@ async function start(options: StartOptions): Promise<void> {
     transport: options.transport,
     gateway: cluster.gatewayUrl,
     site: url,
+    issuer: issuer?.url,
     ledger: cluster.ledger.url,
     programId: cluster.ledger.programId,
     cid: published.cid,

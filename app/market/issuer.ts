@@ -1,0 +1,47 @@
+/** The market's issuer: where its visitors sign in with their wallets. */
+import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { isRelaymintError } from '../../core/errors.ts';
+import type { Log } from '../../core/ports.ts';
+import { DEFAULT_ISSUER_PORT } from '../config/index.ts';
+import type { Cluster } from './cluster.ts';
+import { issuerReadySchema, type IssuerReady } from './events.ts';
+import type { MarketLayout } from './layout.ts';
+import { MarketProcess } from './process.ts';
+
+const LABEL = 'issuer';
+
+export interface MarketIssuerOptions {
+  readonly cluster: Cluster;
+  readonly layout: MarketLayout;
+  readonly logLevel: string;
+  readonly log: Log;
+  readonly onLogLine: (label: string, line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface MarketIssuer extends AsyncDisposable {
+  readonly url: string;
+}
+
+/** At its usual port, or any free one. @throws RelaymintError as `MarketProcess.start`. */
+export async function startMarketIssuer(options: MarketIssuerOptions): Promise<MarketIssuer> {
+  const { cluster, layout, logLevel } = options;
+  await using stack = new AsyncDisposableStack();
+  const launch = async (port: number): Promise<IssuerReady> => {
+    const args = (): readonly string[] => [
+      ...['sso', 'serve', '--json', '--log-level', logLevel, '--loopback-only'],
+      ...['--data', layout.dirOf(LABEL), '--port', String(port), '--gateway', new URL(cluster.gatewayUrl).origin],
+      ...['--ledger', cluster.ledger.url, '--program', cluster.ledger.programId],
+    ];
+    const child = stack.use(new MarketProcess<IssuerReady>({ ...options, label: LABEL, args }, issuerReadySchema));
+    return await child.start();
+  };
+  const ready = await launch(layout.portOf(LABEL) || DEFAULT_ISSUER_PORT).catch((error: unknown) => {
+    if (!isRelaymintError(error, 'ADDRESS_IN_USE')) throw error;
+    return launch(0);
+  });
+  // Where it is, is who it is: tokens and cookies of the next start are for the same address.
+  await layout.rememberPort(LABEL, ready.port);
+  const owned = stack.move();
+  return { url: ready.issuer, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+}
