@@ -208,3 +208,16 @@ function withRest(seconds: number, whole: number, name: string, part: number, pa
   const rest = Math.floor((seconds % whole) / part);
   return `${Math.floor(seconds / whole)} ${name}${rest === 0 ? '' : ` ${rest} ${partName}`}`;
 }
+
+/** Keeps lines with these words off stderr while `work` lasts: a library's, about what is known here. */
+export async function withoutLine<T>(words: string, work: () => Promise<T>): Promise<T> {
+  const { stderr } = process;
+  const write = stderr.write.bind(stderr);
+  stderr.write = ((...said: Parameters<typeof write>) =>
+    String(said[0]).includes(words) || write(...said)) as typeof stderr.write;
+  try {
+    return await work();
+  } finally {
+    stderr.write = write;
+  }
+}

@@ -33,7 +33,7 @@ import {
   type ReaderOptions,
   type WalletOptions,
 } from '../options.ts';
-import { createLog, createOutput, printableLines } from '../output.ts';
+import { createLog, createOutput, printableLines, withoutLine } from '../output.ts';
 import { canAsk, confirm } from '../prompt.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { addReaderOptions, openLedger } from './transact.ts';
@@ -160,14 +160,6 @@ function closing<T extends { close(): void }>(one: T): T & Disposable {
 const UNKNOWN_RUNTIME = 'oidc-provider WARNING: Unsupported runtime';
 
 /** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
-async function load(): Promise<typeof SsoModule> {
-  const { warn } = console;
-  console.warn = (...said: unknown[]) => {
-    if (!String(said[0]).includes(UNKNOWN_RUNTIME)) warn(...said);
-  };
-  try {
-    return await import('../../app/sso/index.ts');
-  } finally {
-    console.warn = warn;
-  }
+function load(): Promise<typeof SsoModule> {
+  return withoutLine(UNKNOWN_RUNTIME, () => import('../../app/sso/index.ts'));
 }
