@@ -84,16 +84,13 @@ function memoMessage(signer: Uint8Array, text: Uint8Array): Uint8Array {
   );
 }
 
-/** @throws RelaymintError SIGN_IN_REFUSED unless it is the one way in which base58 writes 32 bytes. */
+/** base58 has one text for 32 bytes, and `ledgerAddress` reads no other. @throws RelaymintError SIGN_IN_REFUSED */
 export function checkedAddress(text: string): LedgerAddress {
-  let address: LedgerAddress;
   try {
-    address = ledgerAddress(text);
+    return ledgerAddress(text);
   } catch (cause) {
     throw refusal('address', 'That is not the address of a wallet.', { cause });
   }
-  if (address !== text) throw refusal('address', 'That address is not written as wallets write it.');
-  return address;
 }
 
 function u16(value: number): Uint8Array {
