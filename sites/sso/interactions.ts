@@ -184,7 +184,8 @@ export class Interactions {
 
 /** What was asked for, as far as there is such a thing. */
 function scopesOf({ params }: Interaction): readonly string[] {
-  const asked = String(params['scope'] ?? '').split(' ');
+  const { scope: text } = params;
+  const asked = typeof text === 'string' ? text.split(' ') : [];
   return SCOPES.filter((scope) => asked.includes(scope));
 }
 

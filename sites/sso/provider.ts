@@ -93,6 +93,8 @@ function configuration(options: ProviderOptions): Configuration {
       };
     },
     responseTypes: ['code'],
+    // The same client may have registered an address more since.
+    allowOmittingSingleRegisteredRedirectUri: false,
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     clientDefaults: { subject_type: 'pairwise', grant_types: ['authorization_code', 'refresh_token'] },
     pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
@@ -114,6 +116,10 @@ function configuration(options: ProviderOptions): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
+      // What the library offers by itself and nobody here needs: each stores something for whoever asks.
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      resourceIndicators: { enabled: false },
       userinfo: { enabled: true },
       revocation: { enabled: true },
       introspection: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },

@@ -2,11 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import * as oidc from 'openid-client';
 import { z } from 'zod';
 import type { LedgerAddress } from '../../../core/ids.ts';
-import { silentLog, type Clock } from '../../../core/ports.ts';
+import { silentLog, type Clock, type Log } from '../../../core/ports.ts';
 import { unixMillis, unixSeconds, type UnixMillis, type UnixSeconds } from '../../../core/units.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import { formsOf, type Challenge, type SignedForm } from '../../../sites/siws/index.ts';
@@ -72,15 +73,43 @@ export interface TestIssuer extends AsyncDisposable {
   readonly directory: string;
 }
 
-export async function startIssuer(): Promise<TestIssuer> {
-  await using stack = new AsyncDisposableStack();
+export interface Setup {
+  /** Where it runs: given, several run there one after the other. */
+  readonly place?: Place;
+  /** Where it says that it is; absent: where it listens. */
+  readonly at?: URL;
+  readonly clock?: MovedClock;
+  readonly names?: Names;
+  readonly log?: Log;
+  /** What is put between the issuer and its store. */
+  readonly through?: (store: IssuerStore) => IssuerStore;
+}
+
+/** A folder and a port that outlive an issuer. */
+export interface Place extends AsyncDisposable {
+  readonly directory: string;
+  readonly port: number;
+}
+
+export async function openPlace(): Promise<Place> {
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-sso-'));
-  stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
-  const clock = new MovedClock();
-  const store = stack.use(await openLevelStore(path.join(directory, 'records'), { clock, log: silentLog }));
   const port = await freePort();
-  const url = new URL(`http://localhost:${port}`);
-  const names = new Names();
+  return {
+    directory,
+    port,
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true, maxRetries: 3 }),
+  };
+}
+
+export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
+  await using stack = new AsyncDisposableStack();
+  const { directory, port } = setup.place ?? stack.use(await openPlace());
+  const clock = setup.clock ?? new MovedClock();
+  const log = setup.log ?? silentLog;
+  const level = stack.use(await openLevelStore(path.join(directory, 'records'), { clock, log }));
+  const store = setup.through?.(level) ?? level;
+  const url = setup.at ?? new URL(`http://localhost:${port}`);
+  const names = setup.names ?? new Names();
   const issuer = stack.use(
     await openIssuer({
       issuer: url,
@@ -90,7 +119,7 @@ export async function startIssuer(): Promise<TestIssuer> {
       network: 'localnet',
       chain: CHAIN,
       clock,
-      log: silentLog,
+      log,
     }),
   );
   await issuer.listen({ port, address: '127.0.0.1' });
@@ -292,4 +321,106 @@ export async function redeem(
     expectedNonce: nonce,
     idTokenExpected: true,
   });
+}
+
+export interface Told {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers: Headers;
+}
+
+/** A request of a client to the issuer as it goes over the wire, by no library: also those that no library would make. */
+export async function call(
+  { url }: Pick<TestIssuer, 'url'>,
+  client: oidc.Configuration,
+  endpoint: string,
+  params: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Told> {
+  const { client_id: id, client_secret: secret } = client.clientMetadata();
+  const basic = { Authorization: `Basic ${Buffer.from(`${id}:${String(secret)}`).toString('base64')}` };
+  const response = await fetch(new URL(endpoint, url), {
+    method: 'POST',
+    headers: { ...(secret !== undefined && basic), ...headers },
+    body: new URLSearchParams({ ...params, ...(secret === undefined && { client_id: id }) }),
+  });
+  return { status: response.status, body: bodyOf(await response.text()), headers: response.headers };
+}
+
+function bodyOf(text: string): Readonly<Record<string, unknown>> {
+  const { data } = z.record(z.string(), z.unknown()).safeParse(text.startsWith('{') ? JSON.parse(text) : {});
+  return data ?? {};
+}
+
+/** What a site sends for the code with which somebody came back. */
+export function forCode(back: URL, { verifier }: Asked): Readonly<Record<string, string>> {
+  const code = back.searchParams.get('code') ?? '';
+  return { grant_type: 'authorization_code', code, redirect_uri: CALLBACK, code_verifier: verifier };
+}
+
+export async function userinfo({ url }: Pick<TestIssuer, 'url'>, token: string): Promise<Told> {
+  const response = await fetch(new URL('/me', url), { headers: { Authorization: `Bearer ${token}` } });
+  return { status: response.status, body: bodyOf(await response.text()), headers: response.headers };
+}
+
+/** What an issuer said of itself, line by line. */
+export class KeptLog implements Log {
+  readonly lines: string[] = [];
+
+  debug(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+  info(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+  warn(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+  error(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+
+  #keep(fields: object, message: string): void {
+    this.lines.push(`${inspect(fields, { depth: 8 })} ${message}`);
+  }
+}
+
+/** Holds up whoever comes to it until it is opened. */
+export class Gate {
+  readonly #opened: Promise<void>;
+  readonly #arrival: Promise<void>;
+  #open: () => void = () => {};
+  #arrived: () => void = () => {};
+
+  constructor() {
+    this.#opened = new Promise((resolve) => (this.#open = resolve));
+    this.#arrival = new Promise((resolve) => (this.#arrived = resolve));
+  }
+
+  /** Settles when somebody came. */
+  get reached(): Promise<void> {
+    return this.#arrival;
+  }
+
+  async pass(): Promise<void> {
+    this.#arrived();
+    await this.#opened;
+  }
+
+  open(): void {
+    this.#open();
+  }
+}
+
+/** A store of which some operations are another's. */
+export function withStore(store: IssuerStore, over: Partial<IssuerStore>): IssuerStore {
+  return {
+    get: (key) => store.get(key),
+    put: (key, value, until) => store.put(key, value, until),
+    claim: (key, until) => store.claim(key, until),
+    delete: (key) => store.delete(key),
+    keys: (prefix, most) => store.keys(prefix, most),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    ...over,
+  };
 }
