@@ -13,8 +13,8 @@ const NONCE = /^[0-9a-f]{32}$/;
 const CHAINS: readonly SolanaChain[] = ['solana:mainnet', 'solana:testnet', 'solana:devnet', 'localnet'];
 /** The grammar's `pchar`, without its percent signs. */
 const REQUEST_ID = new RegExp(`^[A-Za-z0-9\\-._~!$&'()*+,;=:@]{1,${MAX_SIGN_IN_REQUEST_LETTERS}}$`);
-/** Visible ASCII, so that no field can bring a line of its own. */
-const VISIBLE = /^[!-~]+$/;
+/** What a URI may consist of: no field brings a line of its own. */
+const URI = /^[A-Za-z0-9\-._~:/?#[\]@!$&'()*+,;=%]+$/;
 const LONGEST_ADDRESS: string = 'z'.repeat(44);
 
 /**
@@ -58,7 +58,7 @@ function wrongIn(challenge: Challenge): string | undefined {
   if (!areTexts(domain, uri, statement, version, chainId, nonce, issuedAt, expirationTime, requestId)) {
     return 'a field is missing';
   }
-  if (!VISIBLE.test(uri) || !isIssuer(uri, domain)) return 'its URI is not an issuer at its domain';
+  if (!URI.test(uri) || !isIssuer(uri, domain)) return 'its URI is not an issuer at its domain';
   if (!isStatement(statement)) return 'its statement is not one plain line';
   if (version !== '1') return 'its version is not 1';
   if (!CHAINS.includes(chainId)) return 'its chain is none that the grammar knows';
@@ -80,10 +80,17 @@ function uriOf({ origin, href }: URL): string {
   return href === `${origin}/` ? origin : href;
 }
 
+/** In the one way in which URLs are written, so that no wallet reads it as another. */
 function isIssuer(uri: string, domain: string): boolean {
   if (!URL.canParse(uri)) return false;
-  const { protocol, host, href, origin, pathname } = new URL(uri);
-  return ['http:', 'https:'].includes(protocol) && host === domain && href === `${origin}${pathname}`;
+  const issuer = new URL(uri);
+  const { protocol, host, href, origin, pathname } = issuer;
+  return (
+    ['http:', 'https:'].includes(protocol) &&
+    host === domain &&
+    href === `${origin}${pathname}` &&
+    uri === uriOf(issuer)
+  );
 }
 
 function isTime(text: string): boolean {

@@ -12,6 +12,7 @@ import { unixMillis } from '../../core/units.ts';
 import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import type { IssuerStore } from './contract.ts';
+import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
 import { endGrant, endSessions, grantsOf } from './records.ts';
 
@@ -39,6 +40,9 @@ export class Accounts {
     this.#options = options;
     const form = express.urlencoded({ limit: MAX_BODY, extended: false });
     this.router.get('/', (_request, response) => this.#ask(response));
+    this.router.post('/:look/transaction', express.json({ limit: MAX_BODY }), (request: Request, response: Response) =>
+      this.#transaction(request, response),
+    );
     this.router.post('/:look/login', form, (request: Request, response: Response) => this.#login(request, response));
     this.router.post('/end', form, (request, response) => this.#end(request, response));
     this.router.post('/sign-out', form, (request, response) => this.#signOut(request, response));
@@ -53,6 +57,11 @@ export class Accounts {
       response,
       signInPage({ asking: undefined, path: `/account/${look}`, issuer: issuer.host, challenge, code }),
     );
+  }
+
+  async #transaction(request: Request, response: Response): Promise<void> {
+    const look = String(request.params['look']);
+    sendTransaction(response, await this.#options.challenges.transaction(look, request.body));
   }
 
   async #login(request: Request, response: Response): Promise<void> {

@@ -8,6 +8,7 @@ import {
   challengeSchema,
   createChallenge,
   decodeAnswer,
+  memoTransaction,
   verifySignIn,
   type Challenge,
   type SolanaChain,
@@ -39,6 +40,7 @@ const answerSchema = z.strictObject({
   signature: z.union([z.base64url(), z.base64()]).refine((text) => text.length <= 88, 'too long'),
   profile: z.string().max(80).optional(),
 });
+const transactionSchema = answerSchema.pick({ nonce: true, address: true });
 const byHandSchema = z.strictObject({ answer: z.string().max(MAX_BODY) });
 
 export class Challenges {
@@ -75,16 +77,23 @@ export class Challenges {
     return { wallet: address, profile: await this.#profileOf(answer.profile?.trim() ?? '', address) };
   }
 
+  /**
+   * The same as a transaction that can never land, for a wallet that signs nothing else. The challenge waits on.
+   * @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED.
+   */
+  async transaction(requestId: string, body: unknown): Promise<Uint8Array> {
+    const { nonce, address } = parsed(transactionSchema, body);
+    const kept = await this.#options.store.get(keyOf(requestId, nonce));
+    if (kept === undefined) throw over();
+    return memoTransaction(challengeSchema.parse(JSON.parse(kept)), address);
+  }
+
   async #take(requestId: string, nonce: string): Promise<Challenge> {
     const { store, clock } = this.#options;
     const key = keyOf(requestId, nonce);
     const kept = await store.get(key);
     const isFirst = kept !== undefined && (await store.claim(`taken:${key}`, unixMillis(clock.now() + TAKEN_MILLIS)));
-    if (!isFirst) {
-      throw new RelaymintError('SIGN_IN_REFUSED', 'This was signed for a request that is over.', {
-        remedy: 'Sign the new one that the page shows.',
-      });
-    }
+    if (!isFirst) throw over();
     await store.delete(key);
     return challengeSchema.parse(JSON.parse(kept));
   }
@@ -131,6 +140,12 @@ export function parsed<T>(schema: z.ZodType<T>, body: unknown): T {
       remedy: 'docs/sign-in.md says what belongs into it.',
     },
   );
+}
+
+function over(): RelaymintError {
+  return new RelaymintError('SIGN_IN_REFUSED', 'This was signed for a request that is over.', {
+    remedy: 'Sign the new one that the page shows.',
+  });
 }
 
 function keyOf(requestId: string, nonce: string): string {

@@ -48,6 +48,9 @@ export class Interactions {
     const bodies = [express.json({ limit: MAX_BODY }), express.urlencoded({ limit: MAX_BODY, extended: false })];
     this.router.get('/:uid', (request, response) => this.#show(request, response));
     this.router.post('/:uid/challenge', (request, response) => this.#challenge(request, response));
+    this.router.post('/:uid/transaction', bodies, (request: Request, response: Response) =>
+      this.#transaction(request, response),
+    );
     this.router.post('/:uid/login', bodies, (request: Request, response: Response) => this.#login(request, response));
     this.router.post('/:uid/consent', bodies, (request: Request, response: Response) =>
       this.#consent(request, response),
@@ -108,6 +111,11 @@ export class Interactions {
     const interaction = await this.#find(request, response, 'login');
     const { place } = await this.#asking(interaction);
     response.set('Cache-Control', 'no-store').json(await this.#options.challenges.create(interaction.uid, place));
+  }
+
+  async #transaction(request: Request, response: Response): Promise<void> {
+    const { uid } = await this.#find(request, response, 'login');
+    sendTransaction(response, await this.#options.challenges.transaction(uid, request.body));
   }
 
   async #login(request: Request, response: Response): Promise<void> {
@@ -191,6 +199,10 @@ function scopesOf({ params }: Interaction): readonly string[] {
 
 function redirectOf({ params }: Interaction): string {
   return String(params['redirect_uri']);
+}
+
+export function sendTransaction(response: Response, transaction: Uint8Array): void {
+  response.set('Cache-Control', 'no-store').json({ transaction: Buffer.from(transaction).toString('base64') });
 }
 
 /** True for programs: browsers prefer pages. */

@@ -55,7 +55,8 @@ export function sendPage(response: Response, { status = 200, title, body, script
   response.status(status).set({
     'Content-Security-Policy': `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'${to}; base-uri 'none'; frame-ancestors 'none'`,
     'Cache-Control': 'no-store',
-    'Referrer-Policy': 'no-referrer',
+    // Without one, browsers do not say of a form whose page it was on.
+    'Referrer-Policy': 'same-origin',
     'X-Content-Type-Options': 'nosniff',
     'Cross-Origin-Opener-Policy': 'same-origin',
   });
@@ -110,7 +111,7 @@ export function signInPage({ asking, path, issuer, destination, challenge, code 
       <p>
         Your wallet is asked to sign a message that says so. That moves no money and gives nobody access to the wallet.
       </p>
-      <div id="here" hidden data-challenge="${JSON.stringify(challenge)}">
+      <div id="here" hidden data-path="${path}" data-challenge="${JSON.stringify(challenge)}">
         <label for="profile">Sign in as your profile <span class="soft">(empty: as the wallet alone)</span></label>
         <input
           id="profile"
@@ -122,6 +123,12 @@ export function signInPage({ asking, path, issuer, destination, challenge, code 
         />
         <h2>With which wallet?</h2>
         <ul id="wallets" class="choices"></ul>
+        <p class="check">
+          <input type="checkbox" id="hardware" /><label for="hardware"
+            >It is a hardware wallet that signs transactions only
+            <span class="soft">(it signs one that no ledger takes)</span></label
+          >
+        </p>
         <p id="looking" class="soft">
           No wallet was found in this browser yet. Install one, unlock it, or sign on the command line below.
         </p>

@@ -2,7 +2,10 @@
 
 const SIGN_IN = 'solana:signIn';
 const SIGN_MESSAGE = 'solana:signMessage';
+const SIGN_TRANSACTION = 'solana:signTransaction';
 const CONNECT = 'standard:connect';
+/** Where the one signature of a transaction stands, behind the number of signatures. */
+const SIGNATURE_AT = [1, 65];
 /** A challenge that old may be over before the wallet has answered. */
 const STALE_MILLIS = 4 * 60_000;
 
@@ -11,6 +14,7 @@ const list = document.getElementById('wallets');
 const looking = document.getElementById('looking');
 const said = document.getElementById('said');
 const profile = document.getElementById('profile');
+const hardware = document.getElementById('hardware');
 const form = document.getElementById('answering');
 const challenge = JSON.parse(here.dataset.challenge);
 const wallets = new Set();
@@ -45,7 +49,7 @@ function say(text) {
 }
 
 function canSign(wallet) {
-  return SIGN_IN in wallet.features || SIGN_MESSAGE in wallet.features;
+  return [SIGN_IN, SIGN_MESSAGE, SIGN_TRANSACTION].some((feature) => feature in wallet.features);
 }
 
 function register(...added) {
@@ -102,24 +106,46 @@ async function signIn(wallet, button) {
 }
 
 async function signatureOf(wallet, button) {
-  if (SIGN_IN in wallet.features) {
-    const [output] = await wallet.features[SIGN_IN].signIn(challenge);
+  const { features } = wallet;
+  const onlyTransactions = !(SIGN_IN in features) && !(SIGN_MESSAGE in features);
+  const asTransaction = SIGN_TRANSACTION in features && (hardware.checked || onlyTransactions);
+  if (SIGN_IN in features && !asTransaction) {
+    const [output] = await features[SIGN_IN].signIn(challenge);
     return { address: output.account.address, signature: output.signature };
   }
-  // Older wallets sign any text: the page has to be the one that people trust. Two steps, and browsers want a click for each.
+  // Two steps, and browsers want a click for each.
   if (wallet.accounts.length === 0) {
-    await wallet.features[CONNECT].connect();
+    await features[CONNECT].connect();
     if (navigator.userActivation !== undefined && !navigator.userActivation.isActive) {
       say(`${wallet.name} is connected. Press the button again to sign.`);
+      button.disabled = false;
       button.focus();
       return {};
     }
   }
   const [account] = wallet.accounts;
   if (account === undefined) throw new Error('it shows no account');
-  const message = new TextEncoder().encode(textFor(account.address));
-  const [output] = await wallet.features[SIGN_MESSAGE].signMessage({ account, message });
-  return { address: account.address, signature: output.signature };
+  const { address } = account;
+  if (asTransaction) {
+    const transaction = await transactionFor(address);
+    const [{ signedTransaction }] = await features[SIGN_TRANSACTION].signTransaction({ account, transaction });
+    return { address, signature: signedTransaction.subarray(...SIGNATURE_AT) };
+  }
+  // Such wallets sign any text: the page has to be the one that people trust.
+  const message = new TextEncoder().encode(textFor(address));
+  const [{ signature }] = await features[SIGN_MESSAGE].signMessage({ account, message });
+  return { address, signature };
+}
+
+async function transactionFor(address) {
+  const response = await fetch(`${here.dataset.path}/transaction`, {
+    method: 'POST',
+    headers: { Accept: 'application/json', 'Content-Type': 'application/json' },
+    body: JSON.stringify({ nonce: challenge.nonce, address }),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error_description);
+  return Uint8Array.from(atob(answer.transaction), (character) => character.charCodeAt(0));
 }
 
 window.addEventListener('wallet-standard:register-wallet', ({ detail }) => detail({ register }));

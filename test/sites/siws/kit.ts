@@ -6,16 +6,17 @@ import {
   compileOffchainMessageV0Envelope,
   compileOffchainMessageV1Envelope,
   offchainMessageApplicationDomain,
-  OffchainMessageContentFormat,
+  offchainMessageContentUtf8Of1232BytesMax,
 } from '@solana/kit';
-import { Message, PublicKey, TransactionInstruction, TransactionMessage } from '@solana/web3.js';
+import { PublicKey, TransactionInstruction, TransactionMessage } from '@solana/web3.js';
 import bs58 from 'bs58';
 import type { LedgerAddress } from '../../../core/ids.ts';
 import { ledgerAddressBytes } from '../../../core/ids.ts';
+import { isRelaymintError } from '../../../core/errors.ts';
 import { unixMillis, type UnixMillis } from '../../../core/units.ts';
 import { delegateFromSeed, type Signer } from '../../../ledger/receipt/index.ts';
-import { createChallenge } from '../../../sites/siws/index.ts';
-import type { Challenge, ChallengeOptions, SignedForm } from '../../../sites/siws/index.ts';
+import { createChallenge, verifySignIn } from '../../../sites/siws/index.ts';
+import type { Challenge, ChallengeOptions, SignInAnswer, SignedForm } from '../../../sites/siws/index.ts';
 import { HeldClock } from '../../clock.ts';
 
 export const ISSUED: UnixMillis = unixMillis(Date.UTC(2026, 10, 29, 2, 30, 0));
@@ -29,7 +30,10 @@ export const FORMS: readonly SignedForm[] = [
 ];
 
 const MEMO = 'MemoSq4gqABAXKb96qnH8TysNcWxMyWCqXgDLGmfcHr';
-const NO_APPLICATION = '1'.repeat(32);
+const NO_APPLICATION: string = '1'.repeat(32);
+const DOMAIN: Buffer = Buffer.from('ff736f6c616e61206f6666636861696e', 'hex');
+/** Of the format in the preamble of version 0. */
+const FORMAT_AT = 49;
 
 export function wallet(seed: Uint8Array = randomBytes(32)): Signer {
   return delegateFromSeed(seed);
@@ -61,7 +65,7 @@ export function memoOf(text: string, signer: LedgerAddress, { blockhash, more = 
     keys: [{ pubkey: payerKey, isSigner: true, isWritable: false }],
     data: Buffer.from(text),
   });
-  const message: Message = new TransactionMessage({
+  const message = new TransactionMessage({
     payerKey,
     recentBlockhash: blockhash ?? bs58.encode(hash),
     instructions: [memo, ...more],
@@ -71,36 +75,72 @@ export function memoOf(text: string, signer: LedgerAddress, { blockhash, more = 
 
 /** That text in one form, put together by Solana's libraries where they can. Several where wallets differ. */
 export function wrapped(form: SignedForm, text: string, signer: LedgerAddress): readonly Uint8Array[] {
-  const bytes = Buffer.from(text);
-  const requiredSignatories = [{ address: kitAddress(signer) }];
-  const length = Buffer.from([bytes.length & 0xff, bytes.length >> 8]);
-  const domain = Buffer.from('ff736f6c616e61206f6666636861696e', 'hex');
-  switch (form) {
-    case 'raw':
-      return [bytes];
-    case 'offchain-legacy':
-      return [0, 1].map((format) => Buffer.concat([domain, Buffer.from([0, format]), length, bytes]));
-    case 'offchain-v0': {
-      const format = OffchainMessageContentFormat.UTF8_1232_BYTES_MAX;
-      const { content } = compileOffchainMessageV0Envelope({
-        version: 0,
-        applicationDomain: offchainMessageApplicationDomain(NO_APPLICATION),
-        content: { format, text } as Parameters<typeof compileOffchainMessageV0Envelope>[0]['content'] & {
-          format: typeof format;
-        },
-        requiredSignatories,
-      });
-      // Firmwares of Ledger call a text with line ends ASCII.
-      const ledger = Uint8Array.from(content);
-      ledger[49] = 0;
-      return [Uint8Array.from(content), ledger];
-    }
-    case 'offchain-v1': {
-      const { content } = compileOffchainMessageV1Envelope({ version: 1, content: text, requiredSignatories });
-      const key = ledgerAddressBytes(signer);
-      return [Uint8Array.from(content), Buffer.concat([domain, Buffer.from([1, 1]), key, length, bytes])];
-    }
-    case 'memo-transaction':
-      return [memoOf(text, signer)];
+  return WRAPS[form](text, signer);
+}
+
+const WRAPS: Readonly<Record<SignedForm, (text: string, signer: LedgerAddress) => readonly Uint8Array[]>> = {
+  raw: (text) => [Buffer.from(text)],
+  'offchain-legacy': (text) =>
+    [0, 1].map((format) => Buffer.concat([DOMAIN, Buffer.from([0, format]), length(text), Buffer.from(text)])),
+  'offchain-v0': (text, signer) => {
+    const ours = offchainV0(text, [signer]);
+    // Firmwares of Ledger call a text with line ends ASCII.
+    return [ours, ours.with(FORMAT_AT, 0)];
+  },
+  'offchain-v1': (text, signer) => [
+    offchainV1(text, [signer]),
+    Buffer.concat([DOMAIN, Buffer.from([1, 1]), ledgerAddressBytes(signer), length(text), Buffer.from(text)]),
+  ],
+  'memo-transaction': (text, signer) => [memoOf(text, signer)],
+};
+
+/** By @solana/kit. */
+export function offchainV0(
+  text: string,
+  signers: readonly LedgerAddress[],
+  domain: string = NO_APPLICATION,
+): Uint8Array {
+  const { content } = compileOffchainMessageV0Envelope({
+    version: 0,
+    applicationDomain: offchainMessageApplicationDomain(domain),
+    content: offchainMessageContentUtf8Of1232BytesMax(text),
+    requiredSignatories: signers.map((signer) => ({ address: kitAddress(signer) })),
+  });
+  return Uint8Array.from(content);
+}
+
+export function offchainV1(text: string, signers: readonly LedgerAddress[]): Uint8Array {
+  const requiredSignatories = signers.map((signer) => ({ address: kitAddress(signer) }));
+  return Uint8Array.from(compileOffchainMessageV1Envelope({ version: 1, content: text, requiredSignatories }).content);
+}
+
+function length(text: string): Buffer {
+  const bytes = Buffer.alloc(2);
+  bytes.writeUInt16LE(Buffer.byteLength(text));
+  return bytes;
+}
+
+/** Whether that answer signs in. @throws what is no refusal */
+export function isLetIn(challenge: Challenge, answer: SignInAnswer, now: UnixMillis): boolean {
+  try {
+    verifySignIn(challenge, answer, now);
+    return true;
+  } catch (error) {
+    if (isRelaymintError(error, 'SIGN_IN_REFUSED')) return false;
+    throw error;
   }
 }
+
+export function flipped(bytes: Uint8Array, at: number, bit: number): Uint8Array {
+  return bytes.with(at, (bytes[at] ?? 0) ^ (1 << bit));
+}
+
+export function describeFlip(form: SignedForm, at: number, bit: number): string {
+  return `${form}: bit ${bit} of byte ${at}`;
+}
+
+/** The one bit that makes of the format that some firmwares write the one that others do. */
+export const OTHER_FORMAT: readonly string[] = [
+  describeFlip('offchain-legacy', 17, 0),
+  describeFlip('offchain-v0', FORMAT_AT, 0),
+];
