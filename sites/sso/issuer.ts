@@ -13,7 +13,7 @@ import { Challenges } from './challenges.ts';
 import type { Directory, IssuerStore } from './contract.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
-import { frontPage, messagePage, sendPage } from './pages.ts';
+import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
 
@@ -123,7 +123,12 @@ class HttpIssuer implements Issuer {
   }
 
   #open(secrets: IssuerSecrets): Provider {
-    const provider = createProvider({ ...this.#options, secrets, clients: this.#options.clients ?? [] });
+    const provider = createProvider({
+      ...this.#options,
+      secrets,
+      clients: this.#options.clients ?? [],
+      overPage: (url) => this.#interactions.overPage(url),
+    });
     provider.on('interaction.started', ({ oidc, req }: KoaContextWithOIDC) => {
       const uid = oidc.entities.Interaction?.uid;
       // Only a request for authorization can be begun again: what goes on with one is over with it.
@@ -149,7 +154,7 @@ class HttpIssuer implements Issuer {
     app.set('etag', false);
     app.get('/', (_request, response) => sendPage(response, frontPage(this.id)));
     app.get(['/sso.css', '/sso.js', '/icon.svg'], (request, response) => sendFile(request.path, response));
-    app.use(['/interaction', '/account'], (request, _response, next) => next(this.#foreign(request)));
+    app.use(['/interaction', '/account', '/session'], (request, _response, next) => next(this.#foreign(request)));
     app.use('/interaction', this.#interactions.router);
     app.use('/account', this.#accounts.router);
     app.use((request, response) => this.#provider.callback()(request, response));
@@ -160,6 +165,12 @@ class HttpIssuer implements Issuer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { issuer } = this.#options;
+    for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
+    // A whole address, as proxies are asked, would be believed where only a path is meant.
+    if (request.url?.startsWith('/') !== true || request.url.startsWith('//')) {
+      response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8' }).end('Ask for a path.\n');
+      return;
+    }
     const asked = request.headers.host ?? '';
     if (isLocal(issuer.hostname) && asked !== issuer.host) {
       this.#redirectHome(asked, request, response);
@@ -178,7 +189,7 @@ class HttpIssuer implements Issuer {
   #redirectHome(asked: string, { url, method }: IncomingMessage, response: ServerResponse): void {
     const { issuer } = this.#options;
     const isHere = URL.canParse(`http://${asked}`) && isLocal(new URL(`http://${asked}`).hostname);
-    if (isHere && method === 'GET' && url?.startsWith('/') === true) {
+    if (isHere && method === 'GET' && url !== undefined) {
       response.writeHead(308, { Location: issuer.origin + url, 'Cache-Control': 'no-store' }).end();
       return;
     }

@@ -1,6 +1,7 @@
 /** The OpenID Provider: oidc-provider, told what this issuer allows. */
 import {
   Provider,
+  errors,
   interactionPolicy,
   type AdapterPayload,
   type ClientMetadata,
@@ -12,6 +13,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
 import { clientName, isRegistered, nameClient, sectorOf } from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
+import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
 import type { IssuerSecrets } from './secrets.ts';
 import { accountId, isHeld, parseAccountId, subjectOf, type Account } from './subject.ts';
@@ -35,6 +37,8 @@ export interface ProviderOptions {
   readonly chain: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** What to say when an interaction is not there; `url`: what was asked for, path and query. */
+  readonly overPage: (url: string) => Promise<Page>;
 }
 
 /** Cookies ignore ports: what shares the host `localhost` could use the session of a local issuer, so that it keeps none. */
@@ -122,10 +126,42 @@ function configuration(options: ProviderOptions): Configuration {
       resourceIndicators: { enabled: false },
       userinfo: { enabled: true },
       revocation: { enabled: true },
-      introspection: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
-      rpInitiatedLogout: { enabled: true },
+      introspection: {
+        enabled: true,
+        allowedPolicy: async (_context, client, token) =>
+          token.clientId === client.clientId && (await isSomebody(token, directory)),
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          const { state } = context.oidc.session ?? {};
+          const destination = state?.['postLogoutRedirectUri'];
+          const page = { issuer: issuer.host, form: new Html(form) };
+          write(
+            context,
+            logoutPage({ ...page, destination: typeof destination === 'string' ? destination : undefined }),
+          );
+        },
+        postLogoutSuccessSource: (context) => {
+          const name = context.oidc.client?.clientName;
+          const from = name === undefined ? 'You are signed out.' : `You are signed out of “${shown(name)}”.`;
+          write(context, messagePage({ status: 200, title: 'Signed out', text: from, link: HOME }));
+        },
+      },
       registration: { enabled: true, issueRegistrationAccessToken: true },
       registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    },
+    renderError: async (context, out, error) => {
+      if (context.accepts('html', 'json') === 'json') {
+        context.body = out;
+        return;
+      }
+      if (error instanceof errors.SessionNotFound) {
+        write(context, await options.overPage(context.originalUrl));
+        return;
+      }
+      const text = out.error_description ?? 'The site that sent you here asked for something that cannot be.';
+      write(context, messagePage({ status: context.status, title: 'That did not work', text, code: out.error }));
     },
     ttl: {
       AuthorizationCode: MINUTE,
@@ -146,17 +182,41 @@ function configuration(options: ProviderOptions): Configuration {
   };
 }
 
+const HOME = { url: '/', label: 'What this is' };
+
+function write(context: KoaContextWithOIDC, page: Page): void {
+  const { status, headers, text } = writePage(page);
+  context.status = status;
+  context.set({ ...headers });
+  context.type = 'html';
+  context.body = text;
+}
+
 function accountOf(id: string): Account {
   const account = parseAccountId(id);
   if (account === undefined) throw new TypeError('not an account of this issuer');
   return account;
 }
 
-/** undefined: it needs no name. `lost`: the name is not what it was, and with it went everything that was allowed to sites. */
-async function heldBy({ profile }: Account, directory: Directory): Promise<NameHolding | 'lost' | undefined> {
+/**
+ * undefined: it needs no name. `lost`: the name is not what it was, or no longer takes this wallet; with that went everything that was allowed to
+ * sites.
+ */
+async function heldBy({ profile, wallet }: Account, directory: Directory): Promise<NameHolding | 'lost' | undefined> {
   if (profile === undefined) return undefined;
-  const holding = await directory.holding(profile.name, AbortSignal.timeout(LOOK_UP_MILLIS));
-  return isHeld(profile, holding) ? holding : 'lost';
+  const signal = AbortSignal.timeout(LOOK_UP_MILLIS);
+  const holding = await directory.holding(profile.name, signal);
+  if (!isHeld(profile, holding)) return 'lost';
+  if (wallet === holding.owner) return holding;
+  const { wallets = [] } = (await directory.profile(holding, signal)) ?? {};
+  return wallets.includes(wallet) ? holding : 'lost';
+}
+
+/** True for a token of a person who still is whom it was given for. */
+async function isSomebody(token: object, directory: Directory): Promise<boolean> {
+  const id = 'accountId' in token && typeof token.accountId === 'string' ? token.accountId : '';
+  const account = parseAccountId(id);
+  return account !== undefined && (await heldBy(account, directory)) !== 'lost';
 }
 
 /** For the login of a person that proved to hold a wallet. */

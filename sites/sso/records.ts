@@ -167,15 +167,23 @@ export async function endGrant(store: IssuerStore, wallet: LedgerAddress, handle
   return true;
 }
 
-/** Signs a wallet out in every browser. @returns in how many it was signed in. */
-export async function endSessions(store: IssuerStore, wallet: LedgerAddress): Promise<number> {
-  const prefix = ofWallet(wallet, 'Session');
-  const keys = await store.keys(prefix, LISTED);
-  for (const key of keys) {
-    await store.delete(`r:Session:${key.slice(prefix.length)}`);
-    await store.delete(key);
+/** Ends all that sites were allowed by this wallet. */
+export async function endGrants(store: IssuerStore, wallet: LedgerAddress): Promise<void> {
+  const prefix = ofWallet(wallet, 'Grant');
+  for (let keys = await store.keys(prefix, LISTED); keys.length > 0; keys = await store.keys(prefix, LISTED)) {
+    for (const key of keys) await endGrant(store, wallet, key.slice(prefix.length));
   }
-  return keys.length;
+}
+
+/** Signs a wallet out in every browser. */
+export async function endSessions(store: IssuerStore, wallet: LedgerAddress): Promise<void> {
+  const prefix = ofWallet(wallet, 'Session');
+  for (let keys = await store.keys(prefix, LISTED); keys.length > 0; keys = await store.keys(prefix, LISTED)) {
+    for (const key of keys) {
+      await store.delete(`r:Session:${key.slice(prefix.length)}`);
+      await store.delete(key);
+    }
+  }
 }
 
 async function revokeGrant(store: IssuerStore, grant: string): Promise<void> {

@@ -155,7 +155,8 @@ export interface Answer {
 
 /** What a browser is to an issuer: it keeps cookies, and follows redirects within the issuer. */
 export class Browser {
-  readonly #cookies = new Map<string, { value: string; path: string }>();
+  /** By name and path, as browsers keep them. */
+  readonly #cookies = new Map<string, { name: string; value: string; path: string }>();
   readonly #headers: Readonly<Record<string, string>>;
 
   constructor(headers: Readonly<Record<string, string>> = { Accept: 'application/json' }) {
@@ -176,13 +177,13 @@ export class Browser {
 
   async send(url: string | URL, init: RequestInit): Promise<Answer> {
     const target = new URL(url);
-    const sent = [...this.#cookies].filter(([, { path: at }]) => target.pathname.startsWith(at));
+    const sent = [...this.#cookies.values()].filter(({ path: at }) => target.pathname.startsWith(at));
     const response = await fetch(target, {
       ...init,
       redirect: 'manual',
       headers: {
         ...this.#headers,
-        ...(sent.length > 0 && { Cookie: sent.map(([name, { value }]) => `${name}=${value}`).join('; ') }),
+        ...(sent.length > 0 && { Cookie: sent.map(({ name, value }) => `${name}=${value}`).join('; ') }),
         ...(init.headers as Record<string, string> | undefined),
       },
     });
@@ -209,6 +210,10 @@ export class Browser {
     throw new Error(`redirects without end: ${at}`);
   }
 
+  cookie(name: string): string | undefined {
+    return this.#cookies.get(`${name} /`)?.value;
+  }
+
   forget(): void {
     this.#cookies.clear();
   }
@@ -218,8 +223,9 @@ export class Browser {
     const at = pair.indexOf('=');
     const scope = attributes.find((attribute) => attribute.toLowerCase().startsWith('path='))?.slice(5) ?? '/';
     const isOver = attributes.some((attribute) => /^expires=thu, 01 jan 1970/i.test(attribute));
-    if (isOver) this.#cookies.delete(pair.slice(0, at));
-    else this.#cookies.set(pair.slice(0, at), { value: pair.slice(at + 1), path: scope });
+    const name = pair.slice(0, at);
+    if (isOver) this.#cookies.delete(`${name} ${scope}`);
+    else this.#cookies.set(`${name} ${scope}`, { name, value: pair.slice(at + 1), path: scope });
   }
 }
 
