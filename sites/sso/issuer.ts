@@ -4,6 +4,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type Provider from 'oidc-provider';
 import { errors, type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_SIGN_IN_URL_LETTERS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import { listenAt, type ListenAt } from '../../platform/listen.ts';
@@ -16,12 +17,15 @@ import { Interactions, wantsJson } from './interactions.ts';
 import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
+import { Visitors } from './visitors.ts';
 
 /** How often it is looked whether a signing key is due. */
 const KEYS_MILLIS = 60_000;
 /** A request's head has to be there by then. */
 const HEAD_MILLIS = 15_000;
 const CLOSE_MILLIS = 5_000;
+/** Read for counting alone (`Visitors`). */
+const FORWARDED_FOR = 'x-forwarded-for';
 
 export interface IssuerOptions {
   /** Where others find it: https, or http on loopback and onion addresses. Never taken from a request. */
@@ -31,6 +35,8 @@ export interface IssuerOptions {
   readonly store: IssuerStore;
   readonly directory: Directory;
   readonly clients?: readonly ClientMetadata[];
+  /** A proxy of ours stands before it, and says in X-Forwarded-For who came. Only of a public issuer. */
+  readonly isBehindProxy?: boolean | undefined;
   /** Which ledger, as wallets call it, and as CAIP-2 does. */
   readonly network: SolanaChain;
   readonly chain: string;
@@ -80,6 +86,7 @@ class HttpIssuer implements Issuer {
   readonly #interactions: Interactions;
   readonly #accounts: Accounts;
   readonly #app: Express = express();
+  readonly #visitors: Visitors;
   readonly #turning: AsyncDisposable;
   #provider: Provider;
   #secrets: IssuerSecrets;
@@ -89,6 +96,8 @@ class HttpIssuer implements Issuer {
     this.id = issuerId(options.issuer);
     this.#options = options;
     this.#secrets = secrets;
+    const isPublic = options.issuer.protocol === 'https:';
+    this.#visitors = new Visitors({ isBehindProxy: isPublic && options.isBehindProxy === true, clock: options.clock });
     const challenges = new Challenges(options);
     this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
     this.#accounts = new Accounts({ ...options, challenges });
@@ -154,6 +163,10 @@ class HttpIssuer implements Issuer {
     app.set('etag', false);
     app.get('/', (_request, response) => sendPage(response, frontPage(this.id)));
     app.get(['/sso.css', '/sso.js', '/icon.svg'], (request, response) => sendFile(request.path, response));
+    app.use((request, _response, next) => {
+      this.#visitors.count(request);
+      next();
+    });
     app.use(['/interaction', '/account', '/session'], (request, _response, next) => next(this.#foreign(request)));
     app.use('/interaction', this.#interactions.router);
     app.use('/account', this.#accounts.router);
@@ -176,9 +189,14 @@ class HttpIssuer implements Issuer {
       this.#redirectHome(asked, request, response);
       return;
     }
+    if (request.url.length > MAX_SIGN_IN_URL_LETTERS) {
+      response.writeHead(414, { 'Content-Type': 'text/plain; charset=utf-8' }).end('Ask for less.\n');
+      return;
+    }
     // Whatever a proxy or a visitor says of where this is: it is where it was configured to be.
     for (const header of Object.keys(request.headers)) {
-      if (header === 'forwarded' || header.startsWith('x-forwarded-')) delete request.headers[header];
+      if (header === 'forwarded' || (header.startsWith('x-forwarded-') && header !== FORWARDED_FOR))
+        delete request.headers[header];
     }
     request.headers.host = issuer.host;
     request.headers['x-forwarded-proto'] = issuer.protocol.slice(0, -1);
@@ -219,6 +237,8 @@ class HttpIssuer implements Issuer {
     const known = isRelaymintError(error) ? error : undefined;
     const status = statusOf(error);
     if (status >= 500) this.#options.log.error({ err: error, path: request.path }, 'a request failed');
+    const wait = known?.details['retryAfterSeconds'];
+    if (wait !== undefined) response.set('Retry-After', String(wait));
     const code = known?.code ?? (status < 500 ? 'INVALID_ARGUMENT' : 'INTERNAL');
     const text =
       known?.message ?? (status < 500 ? 'The request is not as it has to be.' : 'Something went wrong here.');

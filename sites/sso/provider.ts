@@ -11,7 +11,7 @@ import {
 import { RelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
-import { clientName, isRegistered, nameClient, sectorOf } from './clients.ts';
+import { clientName, isRegistered, nameClient, sectorOf, wrongInClient } from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
 import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
@@ -57,6 +57,12 @@ export function createProvider(options: ProviderOptions): Provider {
   prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri) {
     return isRegistered(uri, this.postLogoutRedirectUris ?? []);
   };
+  const clients = new Records('Client', options.store, options.clock);
+  provider.on('authorization.success', ({ oidc }: KoaContextWithOIDC) => {
+    clients
+      .use(oidc.client?.clientId ?? '')
+      .catch((err: unknown) => options.log.warn({ err }, 'a client may be forgotten before its time'));
+  });
   provider.on('server_error', (context: KoaContextWithOIDC, err: Error) => {
     options.log.error({ err, path: context.path }, 'signing in failed');
   });
@@ -73,8 +79,7 @@ function configuration(options: ProviderOptions): Configuration {
   const isSecure = issuer.protocol === 'https:';
   const suffix = issuer.port === '' ? '' : `-${issuer.port}`;
   return {
-    adapter: (model: string) =>
-      model === 'Client' ? new ClientRecords(options) : new Records(model, options.store, options.clock),
+    adapter: (model: string) => recordsOf(model, options),
     clients: options.clients,
     jwks: { keys: secrets.keys },
     scopes: SCOPES,
@@ -224,6 +229,38 @@ export function loginOf(account: Account, issuer: URL): { readonly accountId: st
   return { accountId: accountId(account), remember: keepsSessions(issuer) };
 }
 
+function recordsOf(model: string, options: ProviderOptions): Records {
+  if (model === 'Client') return new ClientRecords(options);
+  return model === 'Grant' ? new GrantRecords(options) : new Records(model, options.store, options.clock);
+}
+
+/** What a person allowed to a site by its name is over with the site's tenure: whoever has the name next has to ask. */
+class GrantRecords extends Records {
+  readonly #directory: Directory;
+
+  constructor({ store, directory, clock }: ProviderOptions) {
+    super('Grant', store, clock);
+    this.#directory = directory;
+  }
+
+  override async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
+    await super.upsert(id, { ...payload, tenure: await this.#tenureOf(payload) }, expiresIn);
+  }
+
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    const grant = await super.find(id);
+    return grant !== undefined && grant['tenure'] === (await this.#tenureOf(grant)) ? grant : undefined;
+  }
+
+  /** undefined: its client is none by name. */
+  async #tenureOf({ clientId = '' }: AdapterPayload): Promise<string | undefined> {
+    const name = clientName(clientId);
+    if (name === undefined) return undefined;
+    const holding = await this.#directory.holding(name, AbortSignal.timeout(LOOK_UP_MILLIS));
+    return holding?.isActive === true ? String(holding.registeredAt) : 'none';
+  }
+}
+
 /** Sites by their names are clients too, without having registered. */
 class ClientRecords extends Records {
   readonly #directory: Directory;
@@ -238,12 +275,28 @@ class ClientRecords extends Records {
     if (name === undefined) return await super.find(id);
     return await nameClient(this.#directory, name, AbortSignal.timeout(LOOK_UP_MILLIS));
   }
+
+  /** One that registers. @throws errors.InvalidClientMetadata. */
+  override async upsert(id: string, payload: AdapterPayload): Promise<void> {
+    const wrong = wrongInClient(payload);
+    if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
+    await super.upsert(id, payload);
+  }
 }
 
-/** The library's checks, and two more: people sign in each time where no session is kept, and are asked where the client could be anybody. */
+/** The library's checks, and more: people sign in again whose name is lost, and each time where no session is kept, and are asked where the client could be anybody. */
 function policyFor(issuer: URL): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
+  policy
+    .get('login')
+    ?.checks.add(
+      new Check('nobody_any_more', 'who was signed in lost that name', 'login_required', ({ oidc }) =>
+        oidc.session?.accountId !== undefined && oidc.account === undefined
+          ? Check.REQUEST_PROMPT
+          : Check.NO_NEED_TO_PROMPT,
+      ),
+    );
   if (!keepsSessions(issuer)) {
     policy
       .get('login')

@@ -81,6 +81,7 @@ export interface Setup {
   readonly clock?: MovedClock;
   readonly names?: Names;
   readonly log?: Log;
+  readonly isBehindProxy?: boolean;
   /** What is put between the issuer and its store. */
   readonly through?: (store: IssuerStore) => IssuerStore;
 }
@@ -120,6 +121,7 @@ export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
       chain: CHAIN,
       clock,
       log,
+      isBehindProxy: setup.isBehindProxy,
     }),
   );
   await issuer.listen({ port, address: '127.0.0.1' });
@@ -345,11 +347,15 @@ export async function call(
 ): Promise<Told> {
   const { client_id: id, client_secret: secret } = client.clientMetadata();
   const basic = { Authorization: `Basic ${Buffer.from(`${id}:${String(secret)}`).toString('base64')}` };
-  const response = await fetch(new URL(endpoint, url), {
+  return await send(new URL(endpoint, url), {
     method: 'POST',
     headers: { ...(secret !== undefined && basic), ...headers },
     body: new URLSearchParams({ ...params, ...(secret === undefined && { client_id: id }) }),
   });
+}
+
+export async function send(url: URL, init: RequestInit): Promise<Told> {
+  const response = await fetch(url, { redirect: 'manual', ...init });
   return { status: response.status, body: bodyOf(await response.text()), headers: response.headers };
 }
 
@@ -365,8 +371,7 @@ export function forCode(back: URL, { verifier }: Asked): Readonly<Record<string,
 }
 
 export async function userinfo({ url }: Pick<TestIssuer, 'url'>, token: string): Promise<Told> {
-  const response = await fetch(new URL('/me', url), { headers: { Authorization: `Bearer ${token}` } });
-  return { status: response.status, body: bodyOf(await response.text()), headers: response.headers };
+  return await send(new URL('/me', url), { headers: { Authorization: `Bearer ${token}` } });
 }
 
 /** What an issuer said of itself, line by line. */
