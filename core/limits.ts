@@ -612,7 +612,7 @@ export const MAX_SIGN_IN_REQUEST_LETTERS = 128;
 export const SIGN_IN_COUNT_MILLIS: number = 15 * 60_000;
 /** Sign-ins that one address begins in that time: an office behind one address has that many people. Each is kept for a while. */
 export const MAX_SIGN_INS_PER_ADDRESS = 600;
-/** The same of all together: 22 a second go on for ever; each takes a few KiB of the disk, so 80 MB. */
+/** The same of all together: 22 a second, for ever. Each takes at most 8 KiB of the disk for that time and 2 KiB for two hours: half a GB. */
 export const MAX_SIGN_INS: number = 20_000;
 /** Clients that one address registers in that time: a developer who tries things out. */
 export const MAX_REGISTRATIONS_PER_ADDRESS = 20;

@@ -20,7 +20,9 @@ import { parseAccountId } from './subject.ts';
 /** How long a look-up of a name may take before a page fails. */
 const LOOK_UP_MILLIS = 10_000;
 /** For how long a person may begin again by a link what took them too long. */
-const RESTART_MILLIS = 24 * 3_600_000;
+const RESTART_MILLIS = 2 * 3_600_000;
+/** Longest request that is kept for that: what is longer begins again at its site. */
+const MAX_RESTART_LETTERS = 2_048;
 
 export interface InteractionsOptions {
   readonly issuer: URL;
@@ -63,6 +65,7 @@ export class Interactions {
 
   /** Kept so that a person whose time was over can begin again. `url`: path and query of the request for authorization. */
   async began(uid: string, url: string): Promise<void> {
+    if (url.length > MAX_RESTART_LETTERS) return;
     await this.#options.store.put(restartKey(uid), url, unixMillis(this.#options.clock.now() + RESTART_MILLIS));
   }
 

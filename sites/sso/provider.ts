@@ -8,7 +8,7 @@ import {
   type Configuration,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
 import { clientName, isRegistered, nameClient, sectorOf, wrongInClient } from './clients.ts';
@@ -163,6 +163,12 @@ function configuration(options: ProviderOptions): Configuration {
       }
       if (error instanceof errors.SessionNotFound) {
         write(context, await options.overPage(context.originalUrl));
+        return;
+      }
+      if (isRelaymintError(error)) {
+        // Of the directory or the store: it may be well again in a moment.
+        const { message, code } = error;
+        write(context, messagePage({ status: 503, title: 'That did not work', text: message, code }));
         return;
       }
       const text = out.error_description ?? 'The site that sent you here asked for something that cannot be.';

@@ -24,6 +24,9 @@ const MAX_ID = 512;
 const LISTED = 1_000;
 /** What has no time of its own: registered clients set theirs. */
 const LONG_MILLIS = 365 * 24 * 3_600_000;
+/** How long it is remembered that a code or a refresh token was used: longer than it would be good. */
+const USED_CODE_MILLIS = 3_600_000;
+const USED_TOKEN_MILLIS = 31 * 24 * 3_600_000;
 /** A moment after the library holds it for over, so that clocks of several issuers need not agree to the second. */
 const GRACE_MILLIS = 60_000;
 
@@ -87,7 +90,8 @@ export class Records implements Adapter {
 
   /** Once, among all issuers on this store. @throws errors.InvalidGrant for everybody but the first. */
   async consume(id: string): Promise<void> {
-    const until = unixMillis(this.#clock.now() + LONG_MILLIS);
+    const millis = this.#model === 'AuthorizationCode' ? USED_CODE_MILLIS : USED_TOKEN_MILLIS;
+    const until = unixMillis(this.#clock.now() + millis);
     if (!(await this.#store.claim(this.#consumed(hashOf(id)), until))) {
       throw new errors.InvalidGrant('it was used already');
     }

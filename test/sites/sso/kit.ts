@@ -129,10 +129,20 @@ export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
   return { url, port, names, store, clock, directory, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
 }
 
+/** What a proxy with the issuer's certificate does: what is sent to its public address arrives where it listens. */
+export function proxyOf({ url, port }: Pick<TestIssuer, 'url' | 'port'>): typeof fetch {
+  return async (input, init) => {
+    const target = new URL(input instanceof Request ? input.url : input);
+    if (target.origin !== url.origin) return await fetch(input, init);
+    return await fetch(`http://127.0.0.1:${port}${target.pathname}${target.search}`, init);
+  };
+}
+
 /** A client that registered itself, as programs of others do it. */
 export async function register(
   { url }: Pick<TestIssuer, 'url'>,
   metadata: Partial<oidc.ClientMetadata> = {},
+  through: typeof fetch = fetch,
 ): Promise<oidc.Configuration> {
   const asked = {
     redirect_uris: [CALLBACK],
@@ -140,7 +150,10 @@ export async function register(
     client_name: 'A shop',
     ...metadata,
   };
-  return await oidc.dynamicClientRegistration(url, asked, undefined, { execute: [oidc.allowInsecureRequests] });
+  return await oidc.dynamicClientRegistration(url, asked, undefined, {
+    execute: [oidc.allowInsecureRequests],
+    [oidc.customFetch]: (target, options) => through(target, options as RequestInit),
+  });
 }
 
 /** Of a client that needs no registration. */
@@ -160,9 +173,12 @@ export class Browser {
   /** By name and path, as browsers keep them. */
   readonly #cookies = new Map<string, { name: string; value: string; path: string }>();
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #fetch: typeof fetch;
 
-  constructor(headers: Readonly<Record<string, string>> = { Accept: 'application/json' }) {
+  /** `through`: where what is far away really runs. */
+  constructor(headers: Readonly<Record<string, string>> = { Accept: 'application/json' }, through = fetch) {
     this.#headers = headers;
+    this.#fetch = through;
   }
 
   async get(url: string | URL): Promise<Answer> {
@@ -180,7 +196,7 @@ export class Browser {
   async send(url: string | URL, init: RequestInit): Promise<Answer> {
     const target = new URL(url);
     const sent = [...this.#cookies.values()].filter(({ path: at }) => target.pathname.startsWith(at));
-    const response = await fetch(target, {
+    const response = await this.#fetch(target, {
       ...init,
       redirect: 'manual',
       headers: {

@@ -1,6 +1,7 @@
 /** Browsers that are not the one that began, pages that sent a form from elsewhere, and people who go back. */
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { endSessions } from '../../../sites/sso/records.ts';
 import {
   CALLBACK,
   GONE,
@@ -9,6 +10,7 @@ import {
   answerTo,
   ask,
   begin,
+  proxyOf,
   redeem,
   register,
   signIn,
@@ -243,6 +245,74 @@ describe('logging out', () => {
       body: new URLSearchParams({ xsrf, logout: 'yes' }).toString(),
     });
     expect((await userinfo(issuer, tokens.access_token)).status).toBe(401);
+  });
+});
+
+describe('S12, S13: a public issuer', () => {
+  const at = new URL('https://id.example.org');
+
+  async function open(): Promise<{
+    readonly running: TestIssuer;
+    readonly through: typeof fetch;
+    readonly shop: oidc.Configuration;
+  }> {
+    const running = await startIssuer({ at, log });
+    const through = proxyOf(running);
+    return { running, through, shop: await register(running, {}, through) };
+  }
+
+  it('S12 keeps its session in a cookie that only https and this host get', async () => {
+    const { running, through, shop } = await open();
+    await using _running = running;
+    const browser = new Browser(undefined, through);
+    const { page, challenge } = await begin(browser, await ask(shop));
+    const login = next(await browser.post(`${page}/login`, answerTo(challenge, wallet())));
+    const answer = await browser.get(login);
+    const cookies = answer.headers.getSetCookie();
+    const session = cookies.find((cookie) => cookie.startsWith('__Host-relaymint-session=')) ?? '';
+    for (const attribute of ['secure', 'httponly', 'samesite=lax', 'path=/']) {
+      expect(session.toLowerCase()).toContain(attribute);
+    }
+    expect(session.toLowerCase()).not.toContain('domain=');
+    for (const cookie of cookies.filter((one) => !one.includes('1970')))
+      expect(cookie.toLowerCase()).toContain('secure');
+  });
+
+  it('S13 asks nobody twice, except for who asks unproved, until they sign out', async () => {
+    const { running, through, shop } = await open();
+    await using _running = running;
+    const browser = new Browser(undefined, through);
+    const signer = wallet();
+    const first = await ask(shop, { scope: 'openid profile' });
+    await redeem(shop, await signIn(browser, first, signer), first);
+    const silent = async (client: oidc.Configuration, scope = 'openid'): Promise<string | null> => {
+      const asked = await ask(client, { prompt: 'none', scope });
+      return new URL((await browser.follow(asked.url)).url).searchParams.get('error');
+    };
+    expect(await silent(shop)).toBeNull();
+    expect(await silent(shop, 'openid profile wallet')).toBe('consent_required');
+    const other = await register(running, { token_endpoint_auth_method: 'none' }, through);
+    expect(await silent(other)).toBe('consent_required');
+    const unproved = await ask(other, { scope: 'openid', prompt: 'login' });
+    await signIn(browser, unproved, signer);
+    expect(await silent(other)).toBe('consent_required');
+    await endSessions(running.store, signer.address);
+    expect(await silent(shop)).toBe('login_required');
+  });
+
+  it('S16 asks who was signed in by a name that is lost to sign in again', async () => {
+    const { running, through, shop } = await open();
+    await using _running = running;
+    const browser = new Browser(undefined, through);
+    const signer = wallet();
+    running.names.hold('lost.sso', signer.address);
+    await signIn(browser, await ask(shop), signer, { profile: 'lost.sso' });
+    running.names.hold('lost.sso', wallet().address);
+    const { answer } = await browser.follow((await ask(shop)).url);
+    expect(answer?.text).toContain('"prompt":"login"');
+    const asked = await ask(shop);
+    const tokens = await redeem(shop, await signIn(browser, asked, signer), asked);
+    expect(tokens.claims()?.['preferred_username']).toBeUndefined();
   });
 });
 

@@ -25,6 +25,7 @@ import {
 } from './kit.ts';
 
 const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
 
 let place: Place;
 let clock: MovedClock;
@@ -92,6 +93,35 @@ describe('S26: the store', () => {
     await db.close();
     await using store = await openLevelStore(records(), { clock, log: silentLog });
     await expect(store.get('k:1')).rejects.toMatchObject({ code: 'INVALID_ENCODING' });
+  });
+});
+
+describe('what is used up', () => {
+  it('is remembered for as long as it could be used again, and not for ever', async () => {
+    await using issuer = await startIssuer({ place, clock });
+    const client = await register(issuer);
+    const asked = await ask(client);
+    const tokens = await redeem(client, await signIn(new Browser(), asked, wallet()), asked);
+    const params = { grant_type: 'refresh_token', refresh_token: tokens.refresh_token ?? '' };
+    expect((await call(issuer, client, '/token', params)).status).toBe(200);
+    expect(await issuer.store.keys('c:', 10)).toHaveLength(2);
+    clock.ahead = 30 * DAY;
+    expect(await issuer.store.keys('c:RefreshToken:', 10)).toHaveLength(1);
+    clock.ahead = 32 * DAY;
+    expect(await issuer.store.keys('c:', 10)).toStrictEqual([]);
+    expect(await issuer.store.keys('r:RefreshToken:', 10)).toStrictEqual([]);
+  });
+
+  it('a request that is very long is not kept to begin again', async () => {
+    await using issuer = await startIssuer({ place, clock });
+    const client = await register(issuer);
+    const browser = new Browser({ Accept: 'text/html' });
+    const { url } = await browser.follow((await ask(client, { login_hint: 'x'.repeat(3_000) })).url);
+    browser.forget();
+    const over = await browser.get(url);
+    expect(over.status).toBe(400);
+    expect(over.text).toContain('Go back to the site');
+    expect(await issuer.store.keys('x:', 10)).toStrictEqual([]);
   });
 });
 
