@@ -608,5 +608,21 @@ export const SIGN_IN_SKEW_MILLIS: number = 10 * 60_000;
 export const MAX_SIGN_IN_CLIENT_LETTERS = 64;
 /** Letters of what a sign-in is called: ids have 21 to 43. */
 export const MAX_SIGN_IN_REQUEST_LETTERS = 128;
+/** For how long what visitors of an issuer do is counted, milliseconds. */
+export const SIGN_IN_COUNT_MILLIS: number = 15 * 60_000;
+/** Sign-ins that one address begins in that time: an office behind one address has that many people. Each is kept for a while. */
+export const MAX_SIGN_INS_PER_ADDRESS = 600;
+/** The same of all together: 22 a second, for ever. Each takes at most 8 KiB of the disk for that time and 2 KiB for two hours: half a GB. */
+export const MAX_SIGN_INS: number = 20_000;
+/** Clients that one address registers in that time: a developer who tries things out. */
+export const MAX_REGISTRATIONS_PER_ADDRESS = 20;
+/** The same of all together. What nobody uses is forgotten in a day: 48,000 clients of at most 8 KiB. */
+export const MAX_REGISTRATIONS = 500;
+/** What a client says of itself, characters: a page of addresses. */
+export const MAX_CLIENT_LETTERS = 8_192;
+/** Addresses that are counted by themselves at once; those above share one count. */
+export const MAX_COUNTED_ADDRESSES = 10_000;
+/** Path and query of a request to an issuer: with the longest state that clients send. What it asks is kept with the sign-in. */
+export const MAX_SIGN_IN_URL_LETTERS = 8_192;
 /** What a wallet signs: as a memo, with its transaction around it, it fits a packet of 1,232 bytes. */
 export const MAX_SIGN_IN_MESSAGE_BYTES = 1024;

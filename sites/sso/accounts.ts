@@ -16,7 +16,7 @@ import { clientPlace } from './clients.ts';
 import type { IssuerStore } from './contract.ts';
 import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
-import { endGrant, endSessions, grantsOf, type HeldGrant } from './records.ts';
+import { endGrant, endGrants, endSessions, grantsOf, type HeldGrant } from './records.ts';
 
 const TOKEN_BYTES = 24;
 const TOKEN_MILLIS = 15 * 60_000;
@@ -54,7 +54,7 @@ export class Accounts {
   async #ask(response: Response): Promise<void> {
     const { issuer, challenges } = this.#options;
     const look = randomBytes(LOOK_BYTES).toString('hex');
-    const challenge = await challenges.create(look, issuer.host);
+    const challenge = await challenges.create(purposeOf(look), issuer.host);
     const code = encodeChallenge(challenge);
     sendPage(
       response,
@@ -63,13 +63,13 @@ export class Accounts {
   }
 
   async #transaction(request: Request, response: Response): Promise<void> {
-    const look = String(request.params['look']);
-    sendTransaction(response, await this.#options.challenges.transaction(look, request.body));
+    const purpose = purposeOf(String(request.params['look']));
+    sendTransaction(response, await this.#options.challenges.transaction(purpose, request.body));
   }
 
   async #login(request: Request, response: Response): Promise<void> {
     const { challenges, store, clock } = this.#options;
-    const { wallet } = await challenges.answer(String(request.params['look']), request.body);
+    const { wallet } = await challenges.answer(purposeOf(String(request.params['look'])), request.body);
     const token = randomBytes(TOKEN_BYTES).toString('base64url');
     await store.put(tokenKey(token), wallet, unixMillis(clock.now() + TOKEN_MILLIS));
     await this.#show(response, wallet, token);
@@ -91,7 +91,7 @@ export class Accounts {
     const { store } = this.#options;
     const { token } = parsed(signOutSchema, request.body);
     const wallet = await this.#holder(token);
-    for (const { handle } of await grantsOf(store, wallet)) await endGrant(store, wallet, handle);
+    await endGrants(store, wallet);
     await endSessions(store, wallet);
     await this.#show(response, wallet, token, 'You are signed out everywhere, and every site has to ask you again.');
   }
@@ -115,6 +115,11 @@ export class Accounts {
     }
     sendPage(response, accountPage({ wallet, token, grants, done }));
   }
+}
+
+/** What is signed for a site must not open the account: no interaction is called so. */
+function purposeOf(look: string): string {
+  return `account:${look}`;
 }
 
 function tokenKey(token: string): string {

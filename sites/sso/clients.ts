@@ -3,6 +3,9 @@
  * ledger vouches for; nothing is fetched that a stranger names. Others register (OpenID Connect Dynamic Client Registration).
  */
 import type { AdapterPayload } from 'oidc-provider';
+import { z } from 'zod';
+import { RelaymintError } from '../../core/errors.ts';
+import { MAX_CLIENT_LETTERS } from '../../core/limits.ts';
 import { inlineName, isName, nameOfFullHost, parseName } from '../../core/name.ts';
 import { unixSeconds } from '../../core/units.ts';
 import type { Directory } from './contract.ts';
@@ -15,6 +18,34 @@ const TENURE = /^https:\/\/([^/]+)\/tenure\/(\d+)$/;
 /** undefined: nobody registers under such an id. */
 export function clientName(clientId: string): string | undefined {
   return clientId.endsWith(WEB3) && isName(clientId) && parseName(clientId).name === clientId ? clientId : undefined;
+}
+
+/** What a client that registers may not ask for: addresses that the issuer would fetch, and to be known as the same at several hosts. */
+export function wrongInClient(metadata: AdapterPayload): string | undefined {
+  const fetched = ['jwks_uri', 'sector_identifier_uri', 'backchannel_logout_uri'].find(
+    (field) => metadata[field] !== undefined,
+  );
+  if (fetched !== undefined) return `${fetched} is not taken: nothing is fetched here that a client names`;
+  if (JSON.stringify(metadata).length > MAX_CLIENT_LETTERS) return 'it says too much of itself';
+  const redirects = z.array(z.string()).parse(metadata['redirect_uris']);
+  const open = redirects.find((uri) => isReadOnTheWay(new URL(uri)));
+  if (open !== undefined) return `${open} is not taken: others read what is sent there; use https`;
+  try {
+    hostSector(redirects);
+  } catch (error) {
+    if (error instanceof RelaymintError) return `${error.message} ${error.remedy ?? ''}`.trim();
+    throw error;
+  }
+  return undefined;
+}
+
+/** http is for what never leaves a machine, and for what Tor and I2P encrypt. */
+function isReadOnTheWay({ protocol, hostname }: URL): boolean {
+  return protocol === 'http:' && !isLoopback(hostname) && !/\.(?:onion|i2p)$/.test(hostname);
+}
+
+function isLoopback(hostname: string): boolean {
+  return ['127.0.0.1', '[::1]', 'localhost'].includes(hostname) || hostname.endsWith('.localhost');
 }
 
 /** Metadata of a site's client, as if it had registered. */
@@ -59,9 +90,14 @@ export function isRegistered(value: string, registered: readonly string[]): bool
 function withoutPort(uri: string): string | undefined {
   if (!URL.canParse(uri)) return undefined;
   const url = new URL(uri);
-  const isLoopback = ['127.0.0.1', '[::1]', 'localhost'].includes(url.hostname) || url.hostname.endsWith('.localhost');
   // Written in another way it is another address: nothing is guessed about what a browser makes of it.
-  if (url.protocol !== 'http:' || !isLoopback || url.href !== uri || url.username !== '' || url.password !== '')
+  if (
+    url.protocol !== 'http:' ||
+    !isLoopback(url.hostname) ||
+    url.href !== uri ||
+    url.username !== '' ||
+    url.password !== ''
+  )
     return undefined;
   url.port = '';
   return url.href;
@@ -84,5 +120,6 @@ export interface SectorClient {
 
 /** For people: what they recognise a client by, which is where it sends them. */
 export function clientPlace(clientId: string, redirectUri: string): string {
-  return clientName(clientId) ?? new URL(redirectUri).host;
+  const { host, protocol } = new URL(redirectUri);
+  return clientName(clientId) ?? (host === '' ? protocol : host);
 }

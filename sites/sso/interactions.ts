@@ -13,14 +13,16 @@ import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { SCOPES, claimsOf, tellClaims, type Person } from './claims.ts';
 import { clientPlace } from './clients.ts';
 import type { Directory, IssuerStore } from './contract.ts';
-import { consentPage, messagePage, sendPage, signInPage, type Asking } from './pages.ts';
+import { consentPage, messagePage, sendPage, signInPage, type Asking, type Page } from './pages.ts';
 import { loginOf } from './provider.ts';
 import { parseAccountId } from './subject.ts';
 
 /** How long a look-up of a name may take before a page fails. */
 const LOOK_UP_MILLIS = 10_000;
 /** For how long a person may begin again by a link what took them too long. */
-const RESTART_MILLIS = 24 * 3_600_000;
+const RESTART_MILLIS = 2 * 3_600_000;
+/** Longest request that is kept for that: what is longer begins again at its site. */
+const MAX_RESTART_LETTERS = 2_048;
 
 export interface InteractionsOptions {
   readonly issuer: URL;
@@ -33,8 +35,11 @@ export interface InteractionsOptions {
 }
 
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
+type Merging = { readonly mergeWithLastSubmission: boolean };
 type Result = Parameters<Provider['interactionResult']>[2];
 
+const OVER =
+  'It took too long, is finished already, or was begun in another browser; or this browser keeps no cookies of this page.';
 const DENIED: Result = { error: 'access_denied', error_description: 'the person did not allow it' };
 const decisionSchema = z.strictObject({ decision: z.enum(['allow', 'deny']) });
 const missingSchema = z.looseObject({ missingOIDCScope: z.array(z.string()).optional() });
@@ -60,23 +65,29 @@ export class Interactions {
 
   /** Kept so that a person whose time was over can begin again. `url`: path and query of the request for authorization. */
   async began(uid: string, url: string): Promise<void> {
+    if (url.length > MAX_RESTART_LETTERS) return;
     await this.#options.store.put(restartKey(uid), url, unixMillis(this.#options.clock.now() + RESTART_MILLIS));
   }
 
   /** What to say, and where to begin again, when an interaction is not there. */
   async over(request: Request, response: Response): Promise<void> {
-    const uid = /^\/(?:interaction|auth)\/([\w-]{1,64})/.exec(request.originalUrl)?.[1] ?? '';
+    if (wantsJson(request)) response.status(400).json({ error: 'interaction_over', error_description: OVER });
+    else sendPage(response, await this.overPage(request.originalUrl));
+  }
+
+  /** `url`: path and query of what was asked for. */
+  async overPage(url: string): Promise<Page> {
+    const uid = /^\/(?:interaction|auth)\/([\w-]{1,64})/.exec(url)?.[1] ?? '';
     const again = await this.#options.store.get(restartKey(uid));
-    const text =
-      'It took too long, is finished already, or was begun in another browser; or this browser keeps no cookies of this page.';
-    if (wantsJson(request)) {
-      response.status(400).json({ error: 'interaction_over', error_description: text });
-      return;
-    }
     const link = again === undefined ? undefined : { url: again, label: 'Begin again' };
     const remedy = again === undefined ? ' Go back to the site and sign in there once more.' : '';
-    const page = { status: 400, title: 'This sign-in is over', text: text + remedy, link, code: 'interaction_over' };
-    sendPage(response, messagePage(page));
+    return messagePage({
+      status: 400,
+      title: 'This sign-in is over',
+      text: OVER + remedy,
+      link,
+      code: 'interaction_over',
+    });
   }
 
   async #show(request: Request, response: Response): Promise<void> {
@@ -122,7 +133,19 @@ export class Interactions {
     const { uid } = await this.#find(request, response, 'login');
     const account = await this.#options.challenges.answer(uid, request.body);
     const login = { ...loginOf(account, this.#options.issuer), amr: ['pop'] };
-    await this.#finish(request, response, { login });
+    const next = await this.#settle(request, response, { login });
+    await this.#leaveOther(request, response, login.accountId);
+    goOn(request, response, next);
+  }
+
+  /** Whoever else was signed in in this browser no longer is. The library would send a form for that, which programs cannot answer. */
+  async #leaveOther(request: Request, response: Response, accountId: string): Promise<void> {
+    const provider = this.#options.provider();
+    const session = await provider.Session.get(provider.createContext(request, response));
+    if (session.accountId === undefined || session.accountId === accountId) return;
+    delete session.accountId;
+    delete session.authorizations;
+    await session.persist();
   }
 
   async #consent(request: Request, response: Response): Promise<void> {
@@ -150,16 +173,18 @@ export class Interactions {
     await this.#finish(request, response, DENIED);
   }
 
-  /** Goes on: by a redirect for forms, and for programs by the address to go to. */
-  async #finish(
+  async #finish(request: Request, response: Response, result: Result, how?: Merging): Promise<void> {
+    goOn(request, response, await this.#settle(request, response, result, how));
+  }
+
+  /** @returns where it goes on. */
+  async #settle(
     request: Request,
     response: Response,
     result: Result,
-    how: { readonly mergeWithLastSubmission: boolean } = { mergeWithLastSubmission: false },
-  ): Promise<void> {
-    const next = await this.#options.provider().interactionResult(request, response, result, how);
-    if (wantsJson(request)) response.json({ next });
-    else response.redirect(303, next);
+    how: Merging = { mergeWithLastSubmission: false },
+  ): Promise<string> {
+    return await this.#options.provider().interactionResult(request, response, result, how);
   }
 
   /** @throws errors.SessionNotFound: it is not there, not this browser's, or not at that step. */
@@ -192,12 +217,19 @@ export class Interactions {
 
 /** What was asked for, as far as there is such a thing. */
 function scopesOf({ params }: Interaction): readonly string[] {
-  const asked = String(params['scope'] ?? '').split(' ');
+  const { scope: text } = params;
+  const asked = typeof text === 'string' ? text.split(' ') : [];
   return SCOPES.filter((scope) => asked.includes(scope));
 }
 
 function redirectOf({ params }: Interaction): string {
   return String(params['redirect_uri']);
+}
+
+/** By a redirect for forms, and for programs by the address to go to. */
+function goOn(request: Request, response: Response, next: string): void {
+  if (wantsJson(request)) response.json({ next });
+  else response.redirect(303, next);
 }
 
 export function sendTransaction(response: Response, transaction: Uint8Array): void {

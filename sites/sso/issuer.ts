@@ -4,6 +4,7 @@ import express, { type Express, type NextFunction, type Request, type Response }
 import type Provider from 'oidc-provider';
 import { errors, type ClientMetadata, type KoaContextWithOIDC } from 'oidc-provider';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
+import { MAX_SIGN_IN_URL_LETTERS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import { listenAt, type ListenAt } from '../../platform/listen.ts';
@@ -13,15 +14,18 @@ import { Challenges } from './challenges.ts';
 import type { Directory, IssuerStore } from './contract.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
-import { frontPage, messagePage, sendPage } from './pages.ts';
+import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
+import { Visitors } from './visitors.ts';
 
 /** How often it is looked whether a signing key is due. */
 const KEYS_MILLIS = 60_000;
 /** A request's head has to be there by then. */
 const HEAD_MILLIS = 15_000;
 const CLOSE_MILLIS = 5_000;
+/** Read for counting alone (`Visitors`). */
+const FORWARDED_FOR = 'x-forwarded-for';
 
 export interface IssuerOptions {
   /** Where others find it: https, or http on loopback and onion addresses. Never taken from a request. */
@@ -31,6 +35,8 @@ export interface IssuerOptions {
   readonly store: IssuerStore;
   readonly directory: Directory;
   readonly clients?: readonly ClientMetadata[];
+  /** A proxy of ours stands before it, and says in X-Forwarded-For who came. Only of a public issuer. */
+  readonly isBehindProxy?: boolean | undefined;
   /** Which ledger, as wallets call it, and as CAIP-2 does. */
   readonly network: SolanaChain;
   readonly chain: string;
@@ -80,6 +86,7 @@ class HttpIssuer implements Issuer {
   readonly #interactions: Interactions;
   readonly #accounts: Accounts;
   readonly #app: Express = express();
+  readonly #visitors: Visitors;
   readonly #turning: AsyncDisposable;
   #provider: Provider;
   #secrets: IssuerSecrets;
@@ -89,6 +96,8 @@ class HttpIssuer implements Issuer {
     this.id = issuerId(options.issuer);
     this.#options = options;
     this.#secrets = secrets;
+    const isPublic = options.issuer.protocol === 'https:';
+    this.#visitors = new Visitors({ isBehindProxy: isPublic && options.isBehindProxy === true, clock: options.clock });
     const challenges = new Challenges(options);
     this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
     this.#accounts = new Accounts({ ...options, challenges, provider: () => this.#provider });
@@ -123,7 +132,12 @@ class HttpIssuer implements Issuer {
   }
 
   #open(secrets: IssuerSecrets): Provider {
-    const provider = createProvider({ ...this.#options, secrets, clients: this.#options.clients ?? [] });
+    const provider = createProvider({
+      ...this.#options,
+      secrets,
+      clients: this.#options.clients ?? [],
+      overPage: (url) => this.#interactions.overPage(url),
+    });
     provider.on('interaction.started', ({ oidc, req }: KoaContextWithOIDC) => {
       const uid = oidc.entities.Interaction?.uid;
       // Only a request for authorization can be begun again: what goes on with one is over with it.
@@ -149,7 +163,11 @@ class HttpIssuer implements Issuer {
     app.set('etag', false);
     app.get('/', (_request, response) => sendPage(response, frontPage(this.id)));
     app.get(['/sso.css', '/sso.js', '/icon.svg'], (request, response) => sendFile(request.path, response));
-    app.use(['/interaction', '/account'], (request, _response, next) => next(this.#foreign(request)));
+    app.use((request, _response, next) => {
+      this.#visitors.count(request);
+      next();
+    });
+    app.use(['/interaction', '/account', '/session'], (request, _response, next) => next(this.#foreign(request)));
     app.use('/interaction', this.#interactions.router);
     app.use('/account', this.#accounts.router);
     app.use((request, response) => this.#provider.callback()(request, response));
@@ -160,14 +178,25 @@ class HttpIssuer implements Issuer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const { issuer } = this.#options;
+    for (const [name, value] of Object.entries(SAFE_HEADERS)) response.setHeader(name, value);
+    // A whole address, as proxies are asked, would be believed where only a path is meant.
+    if (request.url?.startsWith('/') !== true || request.url.startsWith('//')) {
+      response.writeHead(400, { 'Content-Type': 'text/plain; charset=utf-8' }).end('Ask for a path.\n');
+      return;
+    }
     const asked = request.headers.host ?? '';
     if (isLocal(issuer.hostname) && asked !== issuer.host) {
       this.#redirectHome(asked, request, response);
       return;
     }
+    if (request.url.length > MAX_SIGN_IN_URL_LETTERS) {
+      response.writeHead(414, { 'Content-Type': 'text/plain; charset=utf-8' }).end('Ask for less.\n');
+      return;
+    }
     // Whatever a proxy or a visitor says of where this is: it is where it was configured to be.
     for (const header of Object.keys(request.headers)) {
-      if (header === 'forwarded' || header.startsWith('x-forwarded-')) delete request.headers[header];
+      if (header === 'forwarded' || (header.startsWith('x-forwarded-') && header !== FORWARDED_FOR))
+        delete request.headers[header];
     }
     request.headers.host = issuer.host;
     request.headers['x-forwarded-proto'] = issuer.protocol.slice(0, -1);
@@ -178,7 +207,7 @@ class HttpIssuer implements Issuer {
   #redirectHome(asked: string, { url, method }: IncomingMessage, response: ServerResponse): void {
     const { issuer } = this.#options;
     const isHere = URL.canParse(`http://${asked}`) && isLocal(new URL(`http://${asked}`).hostname);
-    if (isHere && method === 'GET' && url?.startsWith('/') === true) {
+    if (isHere && method === 'GET' && url !== undefined) {
       response.writeHead(308, { Location: issuer.origin + url, 'Cache-Control': 'no-store' }).end();
       return;
     }
@@ -208,6 +237,8 @@ class HttpIssuer implements Issuer {
     const known = isRelaymintError(error) ? error : undefined;
     const status = statusOf(error);
     if (status >= 500) this.#options.log.error({ err: error, path: request.path }, 'a request failed');
+    const wait = known?.details['retryAfterSeconds'];
+    if (wait !== undefined) response.set('Retry-After', String(wait));
     const code = known?.code ?? (status < 500 ? 'INVALID_ARGUMENT' : 'INTERNAL');
     const text =
       known?.message ?? (status < 500 ? 'The request is not as it has to be.' : 'Something went wrong here.');

@@ -49,20 +49,20 @@ class LevelIssuerStore implements IssuerStore {
   }
 
   async get(key: string): Promise<string | undefined> {
-    const kept = await this.#db.get(key);
+    const kept = await this.#told(this.#db.get(key), 'Reading');
     if (kept === undefined || untilOf(kept) <= this.#clock.now()) return undefined;
     return new TextDecoder().decode(kept.subarray(UNTIL_BYTES));
   }
 
   async put(key: string, value: string, until: UnixMillis): Promise<void> {
-    await this.#write(this.#db.put(key, encode(value, until)));
+    await this.#told(this.#db.put(key, encode(value, until)), 'Writing');
   }
 
   async claim(key: string, until: UnixMillis): Promise<boolean> {
     const claimed = this.#last.then(async () => {
       if ((await this.get(key)) !== undefined) return false;
       // On disk before anything is given for it: a power cut must not give it twice.
-      await this.#write(this.#db.put(key, encode('', until), { sync: true }));
+      await this.#told(this.#db.put(key, encode('', until), { sync: true }), 'Writing');
       return true;
     });
     this.#last = claimed.catch(() => {});
@@ -70,10 +70,14 @@ class LevelIssuerStore implements IssuerStore {
   }
 
   async delete(key: string): Promise<void> {
-    await this.#write(this.#db.del(key));
+    await this.#told(this.#db.del(key), 'Deleting');
   }
 
   async keys(prefix: string, most: number): Promise<readonly string[]> {
+    return await this.#told(this.#keys(prefix, most), 'Listing');
+  }
+
+  async #keys(prefix: string, most: number): Promise<readonly string[]> {
     const found: string[] = [];
     const now = this.#clock.now();
     for await (const [key, kept] of this.#db.iterator({ gte: prefix, lt: prefix + AFTER_ALL })) {
@@ -96,11 +100,11 @@ class LevelIssuerStore implements IssuerStore {
     }
   }
 
-  async #write(done: Promise<void>): Promise<void> {
+  async #told<T>(done: Promise<T>, doing: string): Promise<T> {
     try {
-      await done;
+      return await done;
     } catch (cause) {
-      throw diskError(cause, 'Writing a sign-in record');
+      throw diskError(cause, `${doing} sign-in records`);
     }
   }
 }

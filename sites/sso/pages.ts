@@ -7,6 +7,8 @@ import type { HeldGrant } from './records.ts';
 
 /** Longest text of others that a page shows. */
 const MAX_SHOWN = 64;
+/** What is shown of the beginning of a place whose end matters. */
+const HEAD_SHOWN = 16;
 
 /** Markup that is safe to put into a page. Made by `html` alone. */
 export class Html {
@@ -40,26 +42,50 @@ export function shown(text: string): string {
   return plain.length > MAX_SHOWN ? `${plain.slice(0, MAX_SHOWN - 1)}…` : plain;
 }
 
+/** Where somebody is sent: of a name that is too long its end says whose it is. */
+export function shownPlace(place: string): string {
+  const plain = printable(place);
+  return plain.length > MAX_SHOWN ? `${plain.slice(0, HEAD_SHOWN)}…${plain.slice(HEAD_SHOWN + 1 - MAX_SHOWN)}` : plain;
+}
+
 export interface Page {
   readonly status?: number;
   readonly title: string;
   readonly body: Html;
   /** The page works with the issuer's script. */
   readonly script?: true;
-  /** Where its forms may lead besides here: an origin. */
+  /** Where its forms may lead besides here: an address there. */
   readonly leadsTo?: string | undefined;
 }
 
-export function sendPage(response: Response, { status = 200, title, body, script, leadsTo }: Page): void {
-  const to = leadsTo === undefined ? '' : ` ${leadsTo}`;
-  response.status(status).set({
+/** Of everything that the issuer answers, whatever it turns out to be: it runs nothing, and stands in no frame. */
+export const SAFE_HEADERS: Readonly<Record<string, string>> = {
+  'Content-Security-Policy': "default-src 'none'; script-src 'none'; base-uri 'none'; frame-ancestors 'none'",
+  // Without one, browsers do not say of a form whose page it was on.
+  'Referrer-Policy': 'same-origin',
+  'X-Content-Type-Options': 'nosniff',
+  'X-Frame-Options': 'DENY',
+};
+
+export interface WrittenPage {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly text: string;
+}
+
+export function sendPage(response: Response, page: Page): void {
+  const { status, headers, text } = writePage(page);
+  response.status(status).set(headers).type('html').send(text);
+}
+
+export function writePage({ status = 200, title, body, script, leadsTo }: Page): WrittenPage {
+  const to = leadsTo === undefined ? '' : ` ${sourceOf(leadsTo)}`;
+  const headers = {
+    ...SAFE_HEADERS,
     'Content-Security-Policy': `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; form-action 'self'${to}; base-uri 'none'; frame-ancestors 'none'`,
     'Cache-Control': 'no-store',
-    // Without one, browsers do not say of a form whose page it was on.
-    'Referrer-Policy': 'same-origin',
-    'X-Content-Type-Options': 'nosniff',
     'Cross-Origin-Opener-Policy': 'same-origin',
-  });
+  };
   const { text } = html`<!doctype html>
     <html lang="en">
       <head>
@@ -74,7 +100,13 @@ export function sendPage(response: Response, { status = 200, title, body, script
         <main>${body}</main>
       </body>
     </html> `;
-  response.type('html').send(text);
+  return { status, headers, text };
+}
+
+/** As a policy writes it. Programs on a phone have a scheme of their own, and no origin. */
+function sourceOf(address: string): string {
+  const { origin, protocol } = new URL(address);
+  return origin === 'null' ? protocol : origin;
 }
 
 export interface Asking {
@@ -99,12 +131,12 @@ export interface SignInPage {
 
 /** Wallets are found by the script, which fills in the same form that people fill in by hand. */
 export function signInPage({ asking, path, issuer, destination, challenge, code }: SignInPage): Page {
-  const place = shown(asking?.place ?? issuer);
+  const place = shownPlace(asking?.place ?? issuer);
   const calls = asking === undefined || asking.title === asking.place ? undefined : asking.title;
   return {
     title: `Sign in to ${place}`,
     script: true,
-    leadsTo: destination && new URL(destination).origin,
+    leadsTo: destination,
     body: html` ${asking && html`<p class="over">${issuer}</p>`}
       <h1>Sign in to <strong>${place}</strong></h1>
       ${calls && html`<p>It calls itself “${shown(calls)}”.</p>`}
@@ -187,10 +219,10 @@ export function consentPage({ asking, path, who, told, offline, destination }: C
   </li>`;
   const learns = told.map(({ what, value }) => html`<li><span>${what}</span> <b>${shown(value)}</b></li>`);
   return {
-    title: `What ${shown(asking.place)} learns`,
-    leadsTo: new URL(destination).origin,
+    title: `What ${shownPlace(asking.place)} learns`,
+    leadsTo: destination,
     body: html` <p class="over">Signed in as ${shown(who)}</p>
-      <h1>What <strong>${shown(asking.place)}</strong> learns</h1>
+      <h1>What <strong>${shownPlace(asking.place)}</strong> learns</h1>
       ${asking.title === asking.place ? undefined : html`<p>It calls itself “${shown(asking.title)}”.</p>`}
       <ul class="learns">
         ${learns.length === 0 ? nothing : learns}
@@ -198,7 +230,8 @@ export function consentPage({ asking, path, who, told, offline, destination }: C
       ${learns.length === 0 ? undefined : html`<p class="soft">And a number that only this site gets, by which it knows you again.</p>`}
       ${offline ? html`<p>It may look these up later too, while you are away, until you take it back.</p>` : undefined}
       <p class="soft">
-        You go on to ${shown(new URL(destination).host)}. You can take this back at <a href="/account">your account</a>.
+        You go on to ${shownPlace(new URL(destination).host)}. You can take this back at
+        <a href="/account">your account</a>.
       </p>
       <form method="post" action="${path}/consent" class="two">
         <button name="decision" value="allow">Allow</button>
@@ -224,6 +257,32 @@ export function messagePage({ status, title, text, link, code }: MessagePage): P
       <p>${text}</p>
       ${link && html`<p><a class="button" href="${link.url}">${link.label}</a></p>`}
       ${code === undefined ? undefined : html`<p class="soft"><code>${code}</code></p>`}`,
+  };
+}
+
+export interface LogoutPage {
+  readonly issuer: string;
+  /** The form that the library made, without a button; its id is `op.logoutForm`. */
+  readonly form: Html;
+  /** Where the person goes then, if it is elsewhere. */
+  readonly destination: string | undefined;
+}
+
+export function logoutPage({ issuer, form, destination }: LogoutPage): Page {
+  return {
+    title: 'Sign out',
+    leadsTo: destination,
+    body: html` <p class="over">${issuer}</p>
+      <h1>Sign out of this browser?</h1>
+      <p>
+        Sites that may look things up while you are away go on with that until you end it at
+        <a href="/account">your account</a>.
+      </p>
+      ${form}
+      <div class="two">
+        <button type="submit" form="op.logoutForm" name="logout" value="yes">Sign out</button>
+        <button type="submit" form="op.logoutForm" class="plain">Stay signed in</button>
+      </div>`,
   };
 }
 

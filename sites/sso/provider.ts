@@ -1,17 +1,19 @@
 /** The OpenID Provider: oidc-provider, told what this issuer allows. */
 import {
   Provider,
+  errors,
   interactionPolicy,
   type AdapterPayload,
   type ClientMetadata,
   type Configuration,
   type KoaContextWithOIDC,
 } from 'oidc-provider';
-import { RelaymintError } from '../../core/errors.ts';
+import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
-import { clientName, isRegistered, nameClient, sectorOf } from './clients.ts';
+import { clientName, isRegistered, nameClient, sectorOf, wrongInClient } from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
+import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
 import type { IssuerSecrets } from './secrets.ts';
 import { accountId, isHeld, parseAccountId, subjectOf, type Account } from './subject.ts';
@@ -35,6 +37,8 @@ export interface ProviderOptions {
   readonly chain: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** What to say when an interaction is not there; `url`: what was asked for, path and query. */
+  readonly overPage: (url: string) => Promise<Page>;
 }
 
 /** Cookies ignore ports: what shares the host `localhost` could use the session of a local issuer, so that it keeps none. */
@@ -53,6 +57,12 @@ export function createProvider(options: ProviderOptions): Provider {
   prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri) {
     return isRegistered(uri, this.postLogoutRedirectUris ?? []);
   };
+  const clients = new Records('Client', options.store, options.clock);
+  provider.on('authorization.success', ({ oidc }: KoaContextWithOIDC) => {
+    clients
+      .use(oidc.client?.clientId ?? '')
+      .catch((err: unknown) => options.log.warn({ err }, 'a client may be forgotten before its time'));
+  });
   provider.on('server_error', (context: KoaContextWithOIDC, err: Error) => {
     options.log.error({ err, path: context.path }, 'signing in failed');
   });
@@ -69,8 +79,7 @@ function configuration(options: ProviderOptions): Configuration {
   const isSecure = issuer.protocol === 'https:';
   const suffix = issuer.port === '' ? '' : `-${issuer.port}`;
   return {
-    adapter: (model: string) =>
-      model === 'Client' ? new ClientRecords(options) : new Records(model, options.store, options.clock),
+    adapter: (model: string) => recordsOf(model, options),
     clients: options.clients,
     jwks: { keys: secrets.keys },
     scopes: SCOPES,
@@ -93,6 +102,8 @@ function configuration(options: ProviderOptions): Configuration {
       };
     },
     responseTypes: ['code'],
+    // The same client may have registered an address more since.
+    allowOmittingSingleRegisteredRedirectUri: false,
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
     clientDefaults: { subject_type: 'pairwise', grant_types: ['authorization_code', 'refresh_token'] },
     pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
@@ -114,12 +125,54 @@ function configuration(options: ProviderOptions): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
+      // What the library offers by itself and nobody here needs: each stores something for whoever asks.
+      dPoP: { enabled: false },
+      pushedAuthorizationRequests: { enabled: false },
+      resourceIndicators: { enabled: false },
       userinfo: { enabled: true },
       revocation: { enabled: true },
-      introspection: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
-      rpInitiatedLogout: { enabled: true },
+      introspection: {
+        enabled: true,
+        allowedPolicy: async (_context, client, token) =>
+          token.clientId === client.clientId && (await isSomebody(token, directory)),
+      },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (context, form) => {
+          const { state } = context.oidc.session ?? {};
+          const destination = state?.['postLogoutRedirectUri'];
+          const page = { issuer: issuer.host, form: new Html(form) };
+          write(
+            context,
+            logoutPage({ ...page, destination: typeof destination === 'string' ? destination : undefined }),
+          );
+        },
+        postLogoutSuccessSource: (context) => {
+          const name = context.oidc.client?.clientName;
+          const from = name === undefined ? 'You are signed out.' : `You are signed out of “${shown(name)}”.`;
+          write(context, messagePage({ status: 200, title: 'Signed out', text: from, link: HOME }));
+        },
+      },
       registration: { enabled: true, issueRegistrationAccessToken: true },
       registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    },
+    renderError: async (context, out, error) => {
+      if (context.accepts('html', 'json') === 'json') {
+        context.body = out;
+        return;
+      }
+      if (error instanceof errors.SessionNotFound) {
+        write(context, await options.overPage(context.originalUrl));
+        return;
+      }
+      if (isRelaymintError(error)) {
+        // Of the directory or the store: it may be well again in a moment.
+        const { message, code } = error;
+        write(context, messagePage({ status: 503, title: 'That did not work', text: message, code }));
+        return;
+      }
+      const text = out.error_description ?? 'The site that sent you here asked for something that cannot be.';
+      write(context, messagePage({ status: context.status, title: 'That did not work', text, code: out.error }));
     },
     ttl: {
       AuthorizationCode: MINUTE,
@@ -140,22 +193,78 @@ function configuration(options: ProviderOptions): Configuration {
   };
 }
 
+const HOME = { url: '/', label: 'What this is' };
+
+function write(context: KoaContextWithOIDC, page: Page): void {
+  const { status, headers, text } = writePage(page);
+  context.status = status;
+  context.set({ ...headers });
+  context.type = 'html';
+  context.body = text;
+}
+
 function accountOf(id: string): Account {
   const account = parseAccountId(id);
   if (account === undefined) throw new TypeError('not an account of this issuer');
   return account;
 }
 
-/** undefined: it needs no name. `lost`: the name is not what it was, and with it went everything that was allowed to sites. */
-async function heldBy({ profile }: Account, directory: Directory): Promise<NameHolding | 'lost' | undefined> {
+/**
+ * undefined: it needs no name. `lost`: the name is not what it was, or no longer takes this wallet; with that went everything that was allowed to
+ * sites.
+ */
+async function heldBy({ profile, wallet }: Account, directory: Directory): Promise<NameHolding | 'lost' | undefined> {
   if (profile === undefined) return undefined;
-  const holding = await directory.holding(profile.name, AbortSignal.timeout(LOOK_UP_MILLIS));
-  return isHeld(profile, holding) ? holding : 'lost';
+  const signal = AbortSignal.timeout(LOOK_UP_MILLIS);
+  const holding = await directory.holding(profile.name, signal);
+  if (!isHeld(profile, holding)) return 'lost';
+  if (wallet === holding.owner) return holding;
+  const { wallets = [] } = (await directory.profile(holding, signal)) ?? {};
+  return wallets.includes(wallet) ? holding : 'lost';
+}
+
+/** True for a token of a person who still is whom it was given for. */
+async function isSomebody(token: object, directory: Directory): Promise<boolean> {
+  const id = 'accountId' in token && typeof token.accountId === 'string' ? token.accountId : '';
+  const account = parseAccountId(id);
+  return account !== undefined && (await heldBy(account, directory)) !== 'lost';
 }
 
 /** For the login of a person that proved to hold a wallet. */
 export function loginOf(account: Account, issuer: URL): { readonly accountId: string; readonly remember: boolean } {
   return { accountId: accountId(account), remember: keepsSessions(issuer) };
+}
+
+function recordsOf(model: string, options: ProviderOptions): Records {
+  if (model === 'Client') return new ClientRecords(options);
+  return model === 'Grant' ? new GrantRecords(options) : new Records(model, options.store, options.clock);
+}
+
+/** What a person allowed to a site by its name is over with the site's tenure: whoever has the name next has to ask. */
+class GrantRecords extends Records {
+  readonly #directory: Directory;
+
+  constructor({ store, directory, clock }: ProviderOptions) {
+    super('Grant', store, clock);
+    this.#directory = directory;
+  }
+
+  override async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
+    await super.upsert(id, { ...payload, tenure: await this.#tenureOf(payload) }, expiresIn);
+  }
+
+  override async find(id: string): Promise<AdapterPayload | undefined> {
+    const grant = await super.find(id);
+    return grant !== undefined && grant['tenure'] === (await this.#tenureOf(grant)) ? grant : undefined;
+  }
+
+  /** undefined: its client is none by name. */
+  async #tenureOf({ clientId = '' }: AdapterPayload): Promise<string | undefined> {
+    const name = clientName(clientId);
+    if (name === undefined) return undefined;
+    const holding = await this.#directory.holding(name, AbortSignal.timeout(LOOK_UP_MILLIS));
+    return holding?.isActive === true ? String(holding.registeredAt) : 'none';
+  }
 }
 
 /** Sites by their names are clients too, without having registered. */
@@ -172,12 +281,28 @@ class ClientRecords extends Records {
     if (name === undefined) return await super.find(id);
     return await nameClient(this.#directory, name, AbortSignal.timeout(LOOK_UP_MILLIS));
   }
+
+  /** One that registers. @throws errors.InvalidClientMetadata. */
+  override async upsert(id: string, payload: AdapterPayload): Promise<void> {
+    const wrong = wrongInClient(payload);
+    if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
+    await super.upsert(id, payload);
+  }
 }
 
-/** The library's checks, and two more: people sign in each time where no session is kept, and are asked where the client could be anybody. */
+/** The library's checks, and more: people sign in again whose name is lost, and each time where no session is kept, and are asked where the client could be anybody. */
 function policyFor(issuer: URL): interactionPolicy.DefaultPolicy {
   const policy = interactionPolicy.base();
   const { Check } = interactionPolicy;
+  policy
+    .get('login')
+    ?.checks.add(
+      new Check('nobody_any_more', 'who was signed in lost that name', 'login_required', ({ oidc }) =>
+        oidc.session?.accountId !== undefined && oidc.account === undefined
+          ? Check.REQUEST_PROMPT
+          : Check.NO_NEED_TO_PROMPT,
+      ),
+    );
   if (!keepsSessions(issuer)) {
     policy
       .get('login')

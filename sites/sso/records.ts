@@ -1,11 +1,13 @@
 /**
- * What oidc-provider keeps, in an issuer's store. What opens something (codes, tokens, session and interaction ids) is kept as its hash
- * only: who reads the store gets in nowhere. Keys:
+ * What oidc-provider keeps, in an issuer's store. Codes and tokens are kept as their hash only; ids of sessions and
+ * interactions open nothing without a cookie that is signed by what is not in the store. Secrets of clients are there as they are. Keys:
  *
  *   r:MODEL:HASH -> record           c:MODEL:HASH -> claimed by whoever consumed it
  *   g:GRANT:MODEL:HASH -> ''         what hangs on a grant
  *   u:UID -> HASH                    sessions by what tokens say of them
  *   a:WALLET:MODEL:HASH -> ''        grants and sessions that one wallet signed in for, for its owner to see
+ *   o:CLIENT -> ''                   somebody signed in at that client not long ago
+ *   m:CLIENT -> HASH                 the token by which its registration is changed
  */
 import { createHash } from 'node:crypto';
 import { errors, type Adapter, type AdapterPayload } from 'oidc-provider';
@@ -22,9 +24,18 @@ const MAX_ID = 512;
 const LISTED = 1_000;
 /** What has no time of its own: registered clients set theirs. */
 const LONG_MILLIS = 365 * 24 * 3_600_000;
+/** How long it is remembered that a code or a refresh token was used: longer than it would be good. */
+const USED_CODE_MILLIS = 3_600_000;
+const USED_TOKEN_MILLIS = 31 * 24 * 3_600_000;
 /** A moment after the library holds it for over, so that clocks of several issuers need not agree to the second. */
 const GRACE_MILLIS = 60_000;
 
+/** How long a client with which nobody has signed in is kept. */
+const UNUSED_MILLIS = 24 * 3_600_000;
+/** After that its use is noted anew, which renews its year. */
+const NOTED_MILLIS = 180 * 24 * 3_600_000;
+/** Opens the registration of a client to its owner. */
+const MANAGER = 'RegistrationAccessToken';
 const OF_GRANTS: readonly string[] = ['AccessToken', 'AuthorizationCode', 'RefreshToken'];
 const OF_ACCOUNTS: readonly string[] = ['Grant', 'Session'];
 
@@ -46,8 +57,8 @@ export class Records implements Adapter {
   }
 
   async upsert(id: string, payload: AdapterPayload, expiresIn?: number): Promise<void> {
-    const until = this.#until(expiresIn);
     const hash = hashOf(id);
+    const until = await this.#untilOf(hash, payload, expiresIn);
     // Sessions are also found by their uid, and then have to say their id.
     const { jti: _hidden, ...rest } = payload;
     const kept = this.#model === 'Session' ? payload : rest;
@@ -57,6 +68,7 @@ export class Records implements Adapter {
     const belongs = accountId !== undefined && OF_ACCOUNTS.includes(this.#model);
     if (hangs) await this.#store.put(`g:${hashOf(grantId)}:${this.#model}:${hash}`, '', until);
     if (belongs) await this.#store.put(ofWallet(walletOf(accountId), this.#model) + hash, '', until);
+    if (this.#model === MANAGER) await this.#store.put(managerKey(hashOf(String(payload['clientId']))), hash, until);
     if (uid !== undefined && this.#model === 'Session') await this.#store.put(`u:${hashOf(uid)}`, hash, until);
   }
 
@@ -78,10 +90,25 @@ export class Records implements Adapter {
 
   /** Once, among all issuers on this store. @throws errors.InvalidGrant for everybody but the first. */
   async consume(id: string): Promise<void> {
-    const until = unixMillis(this.#clock.now() + LONG_MILLIS);
+    const millis = this.#model === 'AuthorizationCode' ? USED_CODE_MILLIS : USED_TOKEN_MILLIS;
+    const until = unixMillis(this.#clock.now() + millis);
     if (!(await this.#store.claim(this.#consumed(hashOf(id)), until))) {
       throw new errors.InvalidGrant('it was used already');
     }
+  }
+
+  /** Somebody signed in at this client: from now on it is kept, with the token by which it is changed. */
+  async use(id: string): Promise<void> {
+    const hash = hashOf(id);
+    const noted = unixMillis(this.#clock.now() + NOTED_MILLIS);
+    const kept = await this.#store.get(this.#key(hash));
+    if (kept === undefined || !(await this.#store.claim(usedKey(hash), noted))) return;
+    await this.#store.put(this.#key(hash), kept, this.#until(undefined));
+    const token = await this.#store.get(managerKey(hash));
+    const manager = token && (await this.#store.get(`r:${MANAGER}:${token}`));
+    if (token === undefined || manager === undefined) return;
+    await this.#store.put(`r:${MANAGER}:${token}`, manager, this.#until(undefined));
+    await this.#store.put(managerKey(hash), token, this.#until(undefined));
   }
 
   async destroy(id: string): Promise<void> {
@@ -115,6 +142,14 @@ export class Records implements Adapter {
 
   #consumed(hash: string): string {
     return `c:${this.#model}:${hash}`;
+  }
+
+  /** A client and what opens its registration stay for a day, until somebody signs in there. */
+  async #untilOf(hash: string, payload: AdapterPayload, expiresIn: number | undefined): Promise<UnixMillis> {
+    const ofManager = this.#model === MANAGER ? hashOf(String(payload['clientId'])) : undefined;
+    const client = this.#model === 'Client' ? hash : ofManager;
+    const isNew = client !== undefined && (await this.#store.get(usedKey(client))) === undefined;
+    return isNew ? unixMillis(this.#clock.now() + UNUSED_MILLIS) : this.#until(expiresIn);
   }
 
   #until(expiresIn: number | undefined): UnixMillis {
@@ -167,15 +202,23 @@ export async function endGrant(store: IssuerStore, wallet: LedgerAddress, handle
   return true;
 }
 
-/** Signs a wallet out in every browser. @returns in how many it was signed in. */
-export async function endSessions(store: IssuerStore, wallet: LedgerAddress): Promise<number> {
-  const prefix = ofWallet(wallet, 'Session');
-  const keys = await store.keys(prefix, LISTED);
-  for (const key of keys) {
-    await store.delete(`r:Session:${key.slice(prefix.length)}`);
-    await store.delete(key);
+/** Ends all that sites were allowed by this wallet. */
+export async function endGrants(store: IssuerStore, wallet: LedgerAddress): Promise<void> {
+  const prefix = ofWallet(wallet, 'Grant');
+  for (let keys = await store.keys(prefix, LISTED); keys.length > 0; keys = await store.keys(prefix, LISTED)) {
+    for (const key of keys) await endGrant(store, wallet, key.slice(prefix.length));
   }
-  return keys.length;
+}
+
+/** Signs a wallet out in every browser. */
+export async function endSessions(store: IssuerStore, wallet: LedgerAddress): Promise<void> {
+  const prefix = ofWallet(wallet, 'Session');
+  for (let keys = await store.keys(prefix, LISTED); keys.length > 0; keys = await store.keys(prefix, LISTED)) {
+    for (const key of keys) {
+      await store.delete(`r:Session:${key.slice(prefix.length)}`);
+      await store.delete(key);
+    }
+  }
 }
 
 async function revokeGrant(store: IssuerStore, grant: string): Promise<void> {
@@ -186,6 +229,14 @@ async function revokeGrant(store: IssuerStore, grant: string): Promise<void> {
       await store.delete(key);
     }
   }
+}
+
+function usedKey(client: string): string {
+  return `o:${client}`;
+}
+
+function managerKey(client: string): string {
+  return `m:${client}`;
 }
 
 function ofWallet(wallet: string, model: string): string {

@@ -2,7 +2,15 @@
  * What an issuer alone knows, in one file of its own (0600): the keys that it signs tokens with, and the secrets of its subjects and cookies.
  * Signing keys have their time: a new one is published a while before it signs, and an old one for as long as what it signed is good.
  */
-import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
@@ -44,17 +52,28 @@ export interface IssuerSecrets {
 }
 
 const keySchema: z.ZodType<DatedKey> = z.strictObject({
-  jwk: z.record(z.string(), z.string()).and(z.object({ kid: z.string() })),
+  jwk: z
+    .record(z.string(), z.string())
+    .and(z.object({ kid: z.string() }))
+    .refine(signs),
   from: z.int().transform(unixMillis),
 });
+const secretSchema = z.base64url().length(Math.ceil((SECRET_BYTES * 4) / 3));
 const fileSchema = z.strictObject({
   version: z.literal(1),
   issuer: z.string(),
-  subjects: z.string(),
-  cookies: z.string(),
+  subjects: secretSchema,
+  cookies: secretSchema,
   keys: z.array(keySchema).min(2),
 });
 type SecretsFile = z.infer<typeof fileSchema>;
+
+/** A key of which a part is wrong is still read as one: every token of it would be refused by whoever checks it. */
+function signs(jwk: PrivateJwk): boolean {
+  const [key, hash] = [createPrivateKey({ key: jwk, format: 'jwk' }), jwk['alg'] === 'EdDSA' ? undefined : 'sha256'];
+  const probe = utf8('is this a key');
+  return verify(hash, probe, createPublicKey({ key: jwk, format: 'jwk' }), sign(hash, probe, key));
+}
 
 export interface SecretsPlace {
   readonly directory: string;

@@ -2,11 +2,12 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { inspect } from 'node:util';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import * as oidc from 'openid-client';
 import { z } from 'zod';
 import type { LedgerAddress } from '../../../core/ids.ts';
-import { silentLog, type Clock } from '../../../core/ports.ts';
+import { silentLog, type Clock, type Log } from '../../../core/ports.ts';
 import { unixMillis, unixSeconds, type UnixMillis, type UnixSeconds } from '../../../core/units.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import { formsOf, type Challenge, type SignedForm } from '../../../sites/siws/index.ts';
@@ -72,15 +73,44 @@ export interface TestIssuer extends AsyncDisposable {
   readonly directory: string;
 }
 
-export async function startIssuer(): Promise<TestIssuer> {
-  await using stack = new AsyncDisposableStack();
+export interface Setup {
+  /** Where it runs: given, several run there one after the other. */
+  readonly place?: Place;
+  /** Where it says that it is; absent: where it listens. */
+  readonly at?: URL;
+  readonly clock?: MovedClock;
+  readonly names?: Names;
+  readonly log?: Log;
+  readonly isBehindProxy?: boolean;
+  /** What is put between the issuer and its store. */
+  readonly through?: (store: IssuerStore) => IssuerStore;
+}
+
+/** A folder and a port that outlive an issuer. */
+export interface Place extends AsyncDisposable {
+  readonly directory: string;
+  readonly port: number;
+}
+
+export async function openPlace(): Promise<Place> {
   const directory = await mkdtemp(path.join(tmpdir(), 'relaymint-sso-'));
-  stack.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 3 }));
-  const clock = new MovedClock();
-  const store = stack.use(await openLevelStore(path.join(directory, 'records'), { clock, log: silentLog }));
   const port = await freePort();
-  const url = new URL(`http://localhost:${port}`);
-  const names = new Names();
+  return {
+    directory,
+    port,
+    [Symbol.asyncDispose]: () => rm(directory, { recursive: true, force: true, maxRetries: 3 }),
+  };
+}
+
+export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
+  await using stack = new AsyncDisposableStack();
+  const { directory, port } = setup.place ?? stack.use(await openPlace());
+  const clock = setup.clock ?? new MovedClock();
+  const log = setup.log ?? silentLog;
+  const level = stack.use(await openLevelStore(path.join(directory, 'records'), { clock, log }));
+  const store = setup.through?.(level) ?? level;
+  const url = setup.at ?? new URL(`http://localhost:${port}`);
+  const names = setup.names ?? new Names();
   const issuer = stack.use(
     await openIssuer({
       issuer: url,
@@ -90,7 +120,8 @@ export async function startIssuer(): Promise<TestIssuer> {
       network: 'localnet',
       chain: CHAIN,
       clock,
-      log: silentLog,
+      log,
+      isBehindProxy: setup.isBehindProxy,
     }),
   );
   await issuer.listen({ port, address: '127.0.0.1' });
@@ -98,10 +129,20 @@ export async function startIssuer(): Promise<TestIssuer> {
   return { url, port, names, store, clock, directory, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
 }
 
+/** What a proxy with the issuer's certificate does: what is sent to its public address arrives where it listens. */
+export function proxyOf({ url, port }: Pick<TestIssuer, 'url' | 'port'>): typeof fetch {
+  return async (input, init) => {
+    const target = new URL(input instanceof Request ? input.url : input);
+    if (target.origin !== url.origin) return await fetch(input, init);
+    return await fetch(`http://127.0.0.1:${port}${target.pathname}${target.search}`, init);
+  };
+}
+
 /** A client that registered itself, as programs of others do it. */
 export async function register(
   { url }: Pick<TestIssuer, 'url'>,
   metadata: Partial<oidc.ClientMetadata> = {},
+  through: typeof fetch = fetch,
 ): Promise<oidc.Configuration> {
   const asked = {
     redirect_uris: [CALLBACK],
@@ -109,7 +150,10 @@ export async function register(
     client_name: 'A shop',
     ...metadata,
   };
-  return await oidc.dynamicClientRegistration(url, asked, undefined, { execute: [oidc.allowInsecureRequests] });
+  return await oidc.dynamicClientRegistration(url, asked, undefined, {
+    execute: [oidc.allowInsecureRequests],
+    [oidc.customFetch]: (target, options) => through(target, options as RequestInit),
+  });
 }
 
 /** Of a client that needs no registration. */
@@ -126,11 +170,18 @@ export interface Answer {
 
 /** What a browser is to an issuer: it keeps cookies, and follows redirects within the issuer. */
 export class Browser {
-  readonly #cookies = new Map<string, { value: string; path: string }>();
+  /** By name and path, as browsers keep them. */
+  readonly #cookies = new Map<string, { name: string; value: string; path: string }>();
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #fetch: typeof fetch;
 
-  constructor(headers: Readonly<Record<string, string>> = { Accept: 'application/json' }) {
+  /** `through`: where what is far away really runs. */
+  constructor(
+    headers: Readonly<Record<string, string>> = { Accept: 'application/json' },
+    through: typeof fetch = fetch,
+  ) {
     this.#headers = headers;
+    this.#fetch = through;
   }
 
   async get(url: string | URL): Promise<Answer> {
@@ -147,13 +198,13 @@ export class Browser {
 
   async send(url: string | URL, init: RequestInit): Promise<Answer> {
     const target = new URL(url);
-    const sent = [...this.#cookies].filter(([, { path: at }]) => target.pathname.startsWith(at));
-    const response = await fetch(target, {
+    const sent = [...this.#cookies.values()].filter(({ path: at }) => target.pathname.startsWith(at));
+    const response = await this.#fetch(target, {
       ...init,
       redirect: 'manual',
       headers: {
         ...this.#headers,
-        ...(sent.length > 0 && { Cookie: sent.map(([name, { value }]) => `${name}=${value}`).join('; ') }),
+        ...(sent.length > 0 && { Cookie: sent.map(({ name, value }) => `${name}=${value}`).join('; ') }),
         ...(init.headers as Record<string, string> | undefined),
       },
     });
@@ -180,6 +231,10 @@ export class Browser {
     throw new Error(`redirects without end: ${at}`);
   }
 
+  cookie(name: string): string | undefined {
+    return this.#cookies.get(`${name} /`)?.value;
+  }
+
   forget(): void {
     this.#cookies.clear();
   }
@@ -189,8 +244,9 @@ export class Browser {
     const at = pair.indexOf('=');
     const scope = attributes.find((attribute) => attribute.toLowerCase().startsWith('path='))?.slice(5) ?? '/';
     const isOver = attributes.some((attribute) => /^expires=thu, 01 jan 1970/i.test(attribute));
-    if (isOver) this.#cookies.delete(pair.slice(0, at));
-    else this.#cookies.set(pair.slice(0, at), { value: pair.slice(at + 1), path: scope });
+    const name = pair.slice(0, at);
+    if (isOver) this.#cookies.delete(`${name} ${scope}`);
+    else this.#cookies.set(`${name} ${scope}`, { name, value: pair.slice(at + 1), path: scope });
   }
 }
 
@@ -292,4 +348,109 @@ export async function redeem(
     expectedNonce: nonce,
     idTokenExpected: true,
   });
+}
+
+export interface Told {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+  readonly headers: Headers;
+}
+
+/** A request of a client to the issuer as it goes over the wire, by no library: also those that no library would make. */
+export async function call(
+  { url }: Pick<TestIssuer, 'url'>,
+  client: oidc.Configuration,
+  endpoint: string,
+  params: Readonly<Record<string, string>>,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<Told> {
+  const { client_id: id, client_secret: secret } = client.clientMetadata();
+  const basic = { Authorization: `Basic ${Buffer.from(`${id}:${String(secret)}`).toString('base64')}` };
+  return await send(new URL(endpoint, url), {
+    method: 'POST',
+    headers: { ...(secret !== undefined && basic), ...headers },
+    body: new URLSearchParams({ ...params, ...(secret === undefined && { client_id: id }) }),
+  });
+}
+
+export async function send(url: URL, init: RequestInit): Promise<Told> {
+  const response = await fetch(url, { redirect: 'manual', ...init });
+  return { status: response.status, body: bodyOf(await response.text()), headers: response.headers };
+}
+
+function bodyOf(text: string): Readonly<Record<string, unknown>> {
+  const { data } = z.record(z.string(), z.unknown()).safeParse(text.startsWith('{') ? JSON.parse(text) : {});
+  return data ?? {};
+}
+
+/** What a site sends for the code with which somebody came back. */
+export function forCode(back: URL, { verifier }: Asked): Readonly<Record<string, string>> {
+  const code = back.searchParams.get('code') ?? '';
+  return { grant_type: 'authorization_code', code, redirect_uri: CALLBACK, code_verifier: verifier };
+}
+
+export async function userinfo({ url }: Pick<TestIssuer, 'url'>, token: string): Promise<Told> {
+  return await send(new URL('/me', url), { headers: { Authorization: `Bearer ${token}` } });
+}
+
+/** What an issuer said of itself, line by line. */
+export class KeptLog implements Log {
+  readonly lines: string[] = [];
+
+  debug(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+  info(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+  warn(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+  error(fields: object, message: string): void {
+    this.#keep(fields, message);
+  }
+
+  #keep(fields: object, message: string): void {
+    this.lines.push(`${inspect(fields, { depth: 8 })} ${message}`);
+  }
+}
+
+/** Holds up whoever comes to it until it is opened. */
+export class Gate {
+  readonly #opened: Promise<void>;
+  readonly #arrival: Promise<void>;
+  #open: () => void = () => {};
+  #arrived: () => void = () => {};
+
+  constructor() {
+    this.#opened = new Promise((resolve) => (this.#open = resolve));
+    this.#arrival = new Promise((resolve) => (this.#arrived = resolve));
+  }
+
+  /** Settles when somebody came. */
+  get reached(): Promise<void> {
+    return this.#arrival;
+  }
+
+  async pass(): Promise<void> {
+    this.#arrived();
+    await this.#opened;
+  }
+
+  open(): void {
+    this.#open();
+  }
+}
+
+/** A store of which some operations are another's. */
+export function withStore(store: IssuerStore, over: Partial<IssuerStore>): IssuerStore {
+  return {
+    get: (key) => store.get(key),
+    put: (key, value, until) => store.put(key, value, until),
+    claim: (key, until) => store.claim(key, until),
+    delete: (key) => store.delete(key),
+    keys: (prefix, most) => store.keys(prefix, most),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    ...over,
+  };
 }
