@@ -1,28 +1,20 @@
 /**
  * What an issuer alone knows, in one file of its own (0600): the keys that it signs tokens with, and the secrets of its subjects and cookies.
- * Signing keys have their time: a new one is published a while before it signs, and an old one for as long as what it signed is good.
+ * Signing keys have their time: a new one is published a while before it signsAndVerifies, and an old one for as long as what it signed is good.
  */
-import {
-  createHash,
-  createPrivateKey,
-  createPublicKey,
-  generateKeyPairSync,
-  randomBytes,
-  sign,
-  verify,
-} from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import path from 'node:path';
 import { z } from 'zod';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Clock } from '../../core/ports.ts';
 import { unixMillis, type UnixMillis } from '../../core/units.ts';
+import { createSigningJwk, signsAndVerifies, type PrivateJwk } from '../../platform/keys/jwk.ts';
 import { createSecret, readSecret, type SecretFile } from '../../platform/keys/secret-file.ts';
 import { replaceFile } from '../../platform/disk/atomic-file.ts';
 import { utf8 } from '../../core/codec.ts';
 
 const MAX_FILE_BYTES = 262_144;
 const SECRET_BYTES = 32;
-const RSA_BITS = 2048;
 const HOUR = 3_600_000;
 /** How long a key signs. */
 export const SIGNS_MILLIS: number = 90 * 24 * HOUR;
@@ -30,9 +22,6 @@ export const SIGNS_MILLIS: number = 90 * 24 * HOUR;
 export const AHEAD_MILLIS: number = 24 * HOUR;
 /** How long it is published after: longer than any token that it signed is good. */
 export const AFTER_MILLIS: number = 48 * HOUR;
-
-/** A private key as a JSON Web Key (RFC 7517). */
-export type PrivateJwk = Readonly<Record<string, string>> & { readonly kid: string };
 
 interface DatedKey {
   readonly jwk: PrivateJwk;
@@ -55,7 +44,7 @@ const keySchema: z.ZodType<DatedKey> = z.strictObject({
   jwk: z
     .record(z.string(), z.string())
     .and(z.object({ kid: z.string() }))
-    .refine(signs),
+    .refine(signsAndVerifies),
   from: z.int().transform(unixMillis),
 });
 const secretSchema = z.base64url().length(Math.ceil((SECRET_BYTES * 4) / 3));
@@ -67,13 +56,6 @@ const fileSchema = z.strictObject({
   keys: z.array(keySchema).min(2),
 });
 type SecretsFile = z.infer<typeof fileSchema>;
-
-/** A key of which a part is wrong is still read as one: every token of it would be refused by whoever checks it. */
-function signs(jwk: PrivateJwk): boolean {
-  const [key, hash] = [createPrivateKey({ key: jwk, format: 'jwk' }), jwk['alg'] === 'EdDSA' ? undefined : 'sha256'];
-  const probe = utf8('is this a key');
-  return verify(hash, probe, createPublicKey({ key: jwk, format: 'jwk' }), sign(hash, probe, key));
-}
 
 export interface SecretsPlace {
   readonly directory: string;
@@ -152,20 +134,10 @@ async function create(place: SecretsPlace, now: UnixMillis): Promise<void> {
 
 /** One for RS256, which every client knows, and one for EdDSA. */
 function freshKeys(from: UnixMillis): readonly DatedKey[] {
-  const rsa = generateKeyPairSync('rsa', { modulusLength: RSA_BITS }).privateKey.export({ format: 'jwk' });
-  const ed25519 = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' });
   return [
-    { from, jwk: { ...strings(rsa), kid: newKid(), alg: 'RS256', use: 'sig' } },
-    { from, jwk: { ...strings(ed25519), kid: newKid(), alg: 'EdDSA', use: 'sig' } },
+    { from, jwk: createSigningJwk('RS256') },
+    { from, jwk: createSigningJwk('EdDSA') },
   ];
-}
-
-function strings(jwk: object): Record<string, string> {
-  return Object.fromEntries(Object.entries(jwk).map(([name, value]) => [name, String(value)]));
-}
-
-function newKid(): string {
-  return randomBytes(12).toString('base64url');
 }
 
 async function readFile(place: SecretsPlace): Promise<SecretsFile | undefined> {

@@ -254,8 +254,9 @@ describe('S20: whoever registers', () => {
       (await new Browser().follow((await ask(one)).url)).answer?.status;
     expect(await open(used)).toBe(200);
     expect(await open(unused)).toBe(400);
-    const { registration_client_uri: at, registration_access_token: token } = used.clientMetadata();
-    const told = await send(new URL(String(at)), { headers: { Authorization: `Bearer ${String(token)}` } });
+    const managed = z.object({ registration_client_uri: z.string(), registration_access_token: z.string() });
+    const { registration_client_uri: at, registration_access_token: token } = managed.parse(used.clientMetadata());
+    const told = await send(new URL(at), { headers: { Authorization: `Bearer ${token}` } });
     expect(told.status).toBe(200);
   });
 

@@ -175,7 +175,9 @@ describe('B8: people who are late, go back, or keep no cookies', () => {
     const browser = new Browser(HTML);
     const { url: page } = await browser.follow((await ask(client)).url);
     browser.forget();
-    expectOver(await browser.get(page));
+    const first = await browser.get(page);
+    expect(first.status).toBe(400);
+    expectOver(first);
     expectOver(await browser.get(page.replace('/interaction/', '/auth/')));
     expectOver(await browser.post(`${page}/login`, {}));
   });

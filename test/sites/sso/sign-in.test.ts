@@ -1,5 +1,5 @@
 /** Signing in, tried with answers that are another's, late, or used already. */
-import * as oidc from 'openid-client';
+import type * as oidc from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Challenge } from '../../../sites/siws/index.ts';
 import {

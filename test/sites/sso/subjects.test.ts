@@ -1,5 +1,5 @@
 /** Who a person is to which site, and that nobody becomes somebody else by getting their name. */
-import * as oidc from 'openid-client';
+import type * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { unixSeconds } from '../../../core/units.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
