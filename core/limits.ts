@@ -352,6 +352,8 @@ export const MAX_PATH_SEGMENTS = 64;
 export const MAX_HAVE_BATCH = 128;
 /** A manifest: all its texts at their longest, eight splits and a list of names take 7 KiB. */
 export const MAX_MANIFEST_BYTES: number = 8 * 1024;
+/** A profile: all its texts at their longest, eight links and eight wallets take 9 KiB. */
+export const MAX_PROFILE_BYTES: number = 10 * 1024;
 /** One tile of a map, packed or not: makers of vector tiles stop at 500 KB, pictures of 1,024 pixels rarely reach 2 MB. */
 export const MAX_TILE_BYTES: number = 8 * MIB;
 /** Tiles that are packed into one archive: a region to zoom 15. Where each one is and its hash take 200 bytes meanwhile: 400 MB. */
