@@ -464,6 +464,8 @@ export const MAX_AUTHOR_LOOKUPS = 16;
 export const NAME_CACHE_MILLIS = 5000;
 /** Manifests of names that a gateway remembers as verified, or as bad: usually 1 KiB each, 16 MiB in all at worst. */
 export const MAX_KNOWN_MANIFESTS = 1024;
+/** The same of profiles. */
+export const MAX_KNOWN_PROFILES = 1024;
 /** Pictures and films of which a gateway remembers that they are what their manifests say: about 200 bytes each. */
 export const MAX_KNOWN_MEDIA = 8_192;
 /** Of a picture of which forms are made, pixels: 100 million are 400 MB while they are turned. Small files can hold far more. */

@@ -13,4 +13,5 @@ export { checkProfile, reservedIn, type CheckOptions } from './check.ts';
 export { bindWallet, consentMessage, consentText, parseConsent, signConsent } from './consent.ts';
 export { payoutOf, profileJson, profileJsonSchema, walletsOf, type ProfileJson } from './json.ts';
 export { isProfilePage, profilePage } from './page.ts';
+export { createProfiles, type FoundProfile, type Profiles } from './profiles.ts';
 export { PROFILE_PATH, profileIn } from './read.ts';
