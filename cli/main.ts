@@ -17,6 +17,7 @@ import { routeCommand } from './commands/route.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
 import { postCommand } from './commands/post.ts';
+import { profileCommand } from './commands/profile.ts';
 import { siteCommand } from './commands/site.ts';
 import { startCommand } from './commands/start.ts';
 import { tillCommand } from './commands/till.ts';
@@ -58,6 +59,7 @@ function createProgram(): Command {
   siteCommand(program);
   mapCommand(program);
   postCommand(program);
+  profileCommand(program);
   routeCommand(program);
   ledgerCommand(program);
   walletCommand(program);
