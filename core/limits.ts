@@ -452,6 +452,8 @@ export const MAX_FEED_VIEWS = 256;
 export const MAX_FEED_WATCHERS = 1_024;
 /** Those of one client address: more than anybody looks at, and enough for many behind one address. */
 export const MAX_FEED_WATCHERS_PER_CLIENT = 256;
+/** Authors of a thread whose profiles are read with it: each is three blocks that somebody pays for. */
+export const MAX_THREAD_PROFILES = 32;
 /** Names whose newest update a gateway remembers. */
 export const MAX_SEEN_FEEDS = 4_096;
 /** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */

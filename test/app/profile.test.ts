@@ -10,9 +10,13 @@ import {
   type ProfileStep,
 } from '../../app/roles/own-profile.ts';
 import { readProfile } from '../../app/roles/profile.ts';
+import { Author } from '../../app/roles/authoring.ts';
+import { readThread, type ReadThread } from '../../app/roles/thread.ts';
 import { publish, rollback } from '../../app/roles/publisher.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { NAME_CACHE_MILLIS } from '../../core/limits.ts';
+import { amount } from '../../core/units.ts';
+import { parseManifestFile } from '../../sites/manifest/index.ts';
 import { profileJson, signConsent, type ProfileJson, type WalletConsent } from '../../sites/profile/index.ts';
 import { Cleanup, temporaryFolder, writeTree } from '../sites/kit.ts';
 import { publisherRole } from './publisher.ts';
@@ -162,6 +166,52 @@ describe('a profile', () => {
   });
 });
 
+describe('a post', () => {
+  const FORUM = 'forum.web3';
+  const say = (author: string, who: string): Promise<unknown> =>
+    as(who, async (node) => {
+      await using mouth = await Author.open(node, { name: FORUM, author, hosts: [], relays: 0, signal });
+      const content = Buffer.from(`I am ${who}.`);
+      return await mouth.say({ kind: 'post', topic: '/talk', mediaType: 'text/plain', content });
+    });
+  const thread = (profiles: boolean): Promise<ReadThread> =>
+    as('reader', (node) => readThread(node, { name: FORUM, topic: '/talk', relays: 0, profiles, signal }));
+
+  it('resolves to the profile of its author, and to whom to pay (I4)', async () => {
+    const folder = await folderOf({ 'index.html': 'Forum' });
+    const said = JSON.stringify({ creator: 'The town', comments: 'anybody' });
+    const terms = parseManifestFile(said, { file: 'manifest.json', name: FORUM });
+    await as('forum', (node) => publish(node, { ...delivery, name: FORUM, directory: folder, terms }));
+    const [ann, given, bare] = [name, `given-${name}`, `bare-${name}`];
+    await create({ displayName: 'Ann' });
+    const phone = await walletOf('ann-phone');
+    await step({ kind: 'edit', words: { payout: phone as never } });
+    await say(ann, 'ann');
+    // One whose name was another's, whose profile lies there still; and one who has made none.
+    name = given;
+    await create({ displayName: 'Ann' });
+    const bob = await walletOf('bob');
+    await as('ann', ({ wallet }) => wallet.transferName(given, bob as never));
+    await say(given, 'bob');
+    await as('cleo', (node) =>
+      node.wallet.registerName({ name: bare, root: new Uint8Array(), royaltyBps: 0, years: 1, maxPrice: amount(0) }),
+    );
+    await say(bare, 'cleo');
+
+    const { posts } = await thread(true);
+    const authors = posts.map(({ author, text }) => [text, author.name, author.profile]);
+    expect(authors).toEqual([
+      ['I am ann.', ann, { displayName: 'Ann', payout: phone }],
+      ['I am bob.', given, undefined],
+      ['I am cleo.', bare, undefined],
+    ]);
+    // Nobody pays for what was not asked for.
+    const plain = await thread(false);
+    expect(plain.posts.map(({ author }) => author.profile)).toEqual([undefined, undefined, undefined]);
+    expect(plain.posts[0]?.author.owner).toBe(await walletOf('ann'));
+  });
+});
+
 describe('a page of one’s own', () => {
   it('is shown with the profile, and stays until something else is asked for', async () => {
     const page = await folderOf({ 'index.html': 'My own page.', 'more.html': 'More.' });
@@ -215,7 +265,10 @@ describe('whoever is given the name', () => {
     const [owner, manager] = [await walletOf('ann'), await walletOf('manager')];
     await as('ann', ({ wallet }) => wallet.updateName(name, { manager: manager as never }));
     await step({ kind: 'edit', words: { about: 'By my secretary.' } }, 'manager');
-    expect(await read()).toMatchObject({ about: 'By my secretary.', owner, payout: owner });
+    // Each of them has published before, and not what the other did.
+    await step({ kind: 'edit', words: { displayName: 'Anna' } });
+    await step({ kind: 'edit', words: { avatar: 'ann.image' } }, 'manager');
+    expect(await read()).toMatchObject({ displayName: 'Anna', about: 'By my secretary.', owner, payout: owner });
     const payout = step({ kind: 'edit', words: { payout: manager as never } }, 'manager');
     await expect(payout).rejects.toMatchObject({ code: 'PROFILE_INVALID' });
     const consent = await consentOf('manager');
