@@ -454,6 +454,12 @@ export const MAX_FEED_WATCHERS = 1_024;
 export const MAX_FEED_WATCHERS_PER_CLIENT = 256;
 /** Authors of a thread whose profiles are read with it: each is three blocks that somebody pays for. */
 export const MAX_THREAD_PROFILES = 32;
+/**
+ * Profiles that a page is told of at once, and how long each further one takes, milliseconds: a screen of authors, and not all names there
+ * are, each of which its visitor pays for.
+ */
+export const PROFILES_AT_ONCE_PER_PAGE = 64;
+export const PROFILE_REST_MILLIS = 500;
 /** Names whose newest update a gateway remembers. */
 export const MAX_SEEN_FEEDS = 4_096;
 /** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */

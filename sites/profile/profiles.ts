@@ -15,6 +15,11 @@ export interface ProfilesOptions<Held extends ProfileHolder> {
   /** @throws RelaymintError as `NameResolver.resolve`. */
   readonly resolver: { resolve(name: string): Promise<{ readonly root: CID; readonly record: Held }> };
   readonly content: ContentSource;
+  /** @throws RelaymintError: nothing of that name is to be shown, neither what is known. */
+  readonly requireShown?:
+    ((site: { readonly name: string; readonly referrer?: string | undefined }) => void) | undefined;
+  /** Whether what was fetched is shown to whoever asks next. Default: always. */
+  readonly keeps?: ((record: Held) => boolean) | undefined;
   readonly clock?: Clock | undefined;
 }
 
@@ -54,7 +59,7 @@ class KnownProfiles<Held extends ProfileHolder> implements Profiles<Held> {
 
   async of(
     text: string,
-    { referrer, signal }: { readonly referrer?: string | undefined; readonly signal: AbortSignal },
+    { referrer: page, signal }: { readonly referrer?: string | undefined; readonly signal: AbortSignal },
   ): Promise<FoundProfile<Held> | undefined> {
     assertNotAborted(signal, 'Reading a profile');
     const { name, tld } = parseName(text);
@@ -63,11 +68,14 @@ class KnownProfiles<Held extends ProfileHolder> implements Profiles<Held> {
         remedy: 'Ask for a name such as ann.sso.',
       });
     }
-    const { resolver, clock = systemClock } = this.#options;
+    const { resolver, requireShown, keeps = () => true, clock = systemClock } = this.#options;
+    const referrer = page === name ? undefined : page;
+    requireShown?.({ name, referrer });
     const { root, record } = await resolver.resolve(name);
     const key = `${referrer ?? ''} ${name} ${root.toString()}`;
-    const lies = this.#read.get(key) ?? (await this.#fetch({ name, root, referrer }, signal));
-    this.#read.set(key, lies);
+    const isKept = keeps(record);
+    const lies = (isKept ? this.#read.get(key) : undefined) ?? (await this.#fetch({ name, root, referrer }, signal));
+    if (isKept) this.#read.set(key, lies);
     if ('failure' in lies) throw lies.failure;
     if (lies.signed === undefined) return undefined;
     const { profile } = lies.signed;

@@ -111,6 +111,7 @@ describe('a profile', () => {
       sequence: created.profile.sequence,
     });
     expect(await shown()).toContain('<h1 dir="auto">Ann Lee</h1>');
+    expect(JSON.parse(await shown(`/.relaymint/profile/${name}`))).toEqual(profile);
   });
 
   it('is made once: again it goes on, and nothing else replaces it', async () => {
