@@ -58,7 +58,7 @@ describe('a profile in a terminal', () => {
   it('moves nothing, whoever wrote it', () => {
     const odd = '\u001b[2J\u202e';
     const lines = profileLines({ ...plain, displayName: odd, about: odd, links: [{ label: odd, to: odd }] });
-    expect(lines).not.toMatch(/[\u001b\u202e]/);
+    expect(Array.from(odd).filter((letter) => /\p{C}/u.test(letter) && lines.includes(letter))).toEqual([]);
   });
 });
 

@@ -64,7 +64,7 @@ function ask(path: string = AT, asked: AskOptions = { host: PAGE }): Promise<Ans
 }
 
 function code({ status, text }: Answer): string {
-  return `${status} ${String((JSON.parse(text) as { error: { code: string } }).error.code)}`;
+  return `${status} ${(JSON.parse(text) as { error: { code: string } }).error.code}`;
 }
 
 /** A script of that page asks. */
