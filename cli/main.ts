@@ -17,6 +17,7 @@ import { routeCommand } from './commands/route.ts';
 import { roleCommand } from './commands/role.ts';
 import { sitePublishCommand } from './commands/site-publish.ts';
 import { postCommand } from './commands/post.ts';
+import { profileCommand } from './commands/profile.ts';
 import { siteCommand } from './commands/site.ts';
 import { ssoCommand } from './commands/sso.ts';
 import { startCommand } from './commands/start.ts';
@@ -59,6 +60,7 @@ function createProgram(): Command {
   siteCommand(program);
   mapCommand(program);
   postCommand(program);
+  profileCommand(program);
   routeCommand(program);
   ssoCommand(program);
   ledgerCommand(program);

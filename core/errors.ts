@@ -89,6 +89,10 @@ export type ErrorCode =
   | 'ENTRY_INVALID'
   /** A newer one is known, or its time is over. */
   | 'ENTRY_STALE'
+  /** A profile is malformed, lists a wallet that did not say so, or is not that of who has the name now. */
+  | 'PROFILE_INVALID'
+  /** A newer one of the same owner is known. */
+  | 'PROFILE_STALE'
   /** It was asked for only if it is here already. */
   | 'NOT_CACHED'
   /** There is no such form of the content: blocks of another codec, a record. */

@@ -352,6 +352,8 @@ export const MAX_PATH_SEGMENTS = 64;
 export const MAX_HAVE_BATCH = 128;
 /** A manifest: all its texts at their longest, eight splits and a list of names take 7 KiB. */
 export const MAX_MANIFEST_BYTES: number = 8 * 1024;
+/** A profile: all its texts at their longest, eight links and eight wallets take 9 KiB. */
+export const MAX_PROFILE_BYTES: number = 10 * 1024;
 /** One tile of a map, packed or not: makers of vector tiles stop at 500 KB, pictures of 1,024 pixels rarely reach 2 MB. */
 export const MAX_TILE_BYTES: number = 8 * MIB;
 /** Tiles that are packed into one archive: a region to zoom 15. Where each one is and its hash take 200 bytes meanwhile: 400 MB. */
@@ -450,6 +452,14 @@ export const MAX_FEED_VIEWS = 256;
 export const MAX_FEED_WATCHERS = 1_024;
 /** Those of one client address: more than anybody looks at, and enough for many behind one address. */
 export const MAX_FEED_WATCHERS_PER_CLIENT = 256;
+/** Authors of a thread whose profiles are read with it: each is three blocks that somebody pays for. */
+export const MAX_THREAD_PROFILES = 32;
+/**
+ * Profiles that a page is told of at once, and how long each further one takes, milliseconds: a screen of authors, and not all names there
+ * are, each of which its visitor pays for.
+ */
+export const PROFILES_AT_ONCE_PER_PAGE = 64;
+export const PROFILE_REST_MILLIS = 500;
 /** Names whose newest update a gateway remembers. */
 export const MAX_SEEN_FEEDS = 4_096;
 /** Removals, and what owners said of posts, that a gateway remembers for hosts that missed them. */
@@ -462,6 +472,8 @@ export const MAX_AUTHOR_LOOKUPS = 16;
 export const NAME_CACHE_MILLIS = 5000;
 /** Manifests of names that a gateway remembers as verified, or as bad: usually 1 KiB each, 16 MiB in all at worst. */
 export const MAX_KNOWN_MANIFESTS = 1024;
+/** The same of profiles. */
+export const MAX_KNOWN_PROFILES = 1024;
 /** Pictures and films of which a gateway remembers that they are what their manifests say: about 200 bytes each. */
 export const MAX_KNOWN_MEDIA = 8_192;
 /** Of a picture of which forms are made, pixels: 100 million are 400 MB while they are turned. Small files can hold far more. */

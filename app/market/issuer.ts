@@ -28,10 +28,18 @@ export async function startMarketIssuer(options: MarketIssuerOptions): Promise<M
   const { cluster, layout, logLevel } = options;
   await using stack = new AsyncDisposableStack();
   const launch = async (port: number): Promise<IssuerReady> => {
+    const place = ['--data', layout.dirOf(LABEL), '--port', String(port)];
+    const names = ['--ledger', cluster.ledger.url, '--program', cluster.ledger.programId];
+    const gateway = ['--gateway', new URL(cluster.gatewayUrl).origin, '--loopback-only'];
     const args = (): readonly string[] => [
-      ...['sso', 'serve', '--json', '--log-level', logLevel, '--loopback-only'],
-      ...['--data', layout.dirOf(LABEL), '--port', String(port), '--gateway', new URL(cluster.gatewayUrl).origin],
-      ...['--ledger', cluster.ledger.url, '--program', cluster.ledger.programId],
+      'sso',
+      'serve',
+      '--json',
+      '--log-level',
+      logLevel,
+      ...place,
+      ...gateway,
+      ...names,
     ];
     const child = stack.use(new MarketProcess<IssuerReady>({ ...options, label: LABEL, args }, issuerReadySchema));
     return await child.start();

@@ -31,6 +31,11 @@ export function postersFolder(dataDir: string, name: string): string {
   return path.join(contentFolder(dataDir), 'posters', name);
 }
 
+/** Where what is made of a name's profile is put before it is published. */
+export function profileFolder(dataDir: string, name: string): string {
+  return path.join(contentFolder(dataDir), 'profiles', name);
+}
+
 export function journalOf(dataDir: string): PublishJournal {
   return new PublishJournal(path.join(contentFolder(dataDir), 'published.jsonl'));
 }

@@ -239,6 +239,22 @@ async function openRegistration(
   return { record: undefined, maxPrice };
 }
 
+/**
+ * Registers a name that points to nothing yet. @returns undefined: it is the wallet's already.
+ * @throws RelaymintError NAME_TAKEN, INSUFFICIENT_FUNDS, INVALID_ARGUMENT (it costs more than usual), ABORTED, ..
+ */
+export async function registerAlone(
+  node: RunningNode,
+  settings: Pick<PublishSettings, 'name' | 'years' | 'royaltyBps' | 'signal' | 'onRegistration'>,
+): Promise<NamePurchase | undefined> {
+  const { name, years, royaltyBps, signal, onRegistration } = settings;
+  const registration = await openRegistration(node, { name, years, terms: undefined });
+  if (registration.record !== undefined) return undefined;
+  const { maxPrice } = registration;
+  const record = { name, years, maxPrice, royaltyBps, root: new Uint8Array() };
+  return await node.wallet.registerName(record, { signal, onStep: onRegistration });
+}
+
 /** What a name is pointed at. */
 interface Delivered {
   readonly root: CID;

@@ -1,12 +1,23 @@
 /** Reads a thread as a gateway does: over paid circuits, verified, and only what its name lets others say. */
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
+import { assertNotAborted, deadline } from '../../core/abort.ts';
+import { isRelaymintError } from '../../core/errors.ts';
+import { inTurns } from '../../core/in-turns.ts';
+import { MAX_THREAD_PROFILES } from '../../core/limits.ts';
+import { parseName } from '../../core/name.ts';
+import type { Log } from '../../core/ports.ts';
 import { createMemoryCache } from '../../sites/cache/index.ts';
-import { createFeedSource, foldThread, postJson, type PostJson } from '../../sites/feed/index.ts';
+import { createFeedSource, foldThread, postJson, type AuthorProfile, type PostJson } from '../../sites/feed/index.ts';
 import { createManifests } from '../../sites/manifest/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
+import { createProfiles, profileJson, type Profiles } from '../../sites/profile/index.ts';
 import { createContentSource } from '../../sites/serve/index.ts';
 import type { RunningNode } from '../node/index.ts';
 import { createRoutes } from './routes.ts';
+
+/** Profiles that are asked for together, and how long each may take, milliseconds. */
+const PROFILES_AT_ONCE = 4;
+const PROFILE_MILLIS = 15_000;
 
 export interface ThreadWanted {
   readonly name: string;
@@ -14,6 +25,8 @@ export interface ThreadWanted {
   readonly topic: string;
   /** Paid relays in front of the host. */
   readonly relays: number;
+  /** Also reads who its authors are, as far as they say: each is asked for at a host of that name, for pay. Default false. */
+  readonly profiles?: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -28,7 +41,7 @@ export interface ReadThread {
 /** @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, MANIFEST_INVALID, NO_ROUTE, CONTENT_REFUSED, ABORTED, .. */
 export async function readThread(
   node: RunningNode,
-  { name, topic, relays, signal }: ThreadWanted,
+  { name, topic, relays, profiles = false, signal }: ThreadWanted,
 ): Promise<ReadThread> {
   const { log, world } = node.settings;
   const clock = world && { clock: world.clock };
@@ -38,7 +51,7 @@ export async function readThread(
   const { root, record } = await resolver.resolve(name);
   const content = createContentSource({
     route: routes.route,
-    rootOf: () => Promise.resolve(root),
+    rootOf: async (asked) => (await resolver.resolve(asked)).root,
     onBadHost: routes.failed,
     cache: createMemoryCache({ leaves: false }),
     log,
@@ -59,6 +72,49 @@ export async function readThread(
   );
   using view = feeds.open({ name, topic });
   await view.complete(signal);
-  const posts = foldThread(view.entries()).filter(({ author }) => isOpen || author === name);
-  return { name, path: topic, open: isOpen, posts: posts.map((post) => postJson(post, view.author(post.author))) };
+  const posts = foldThread(view.entries())
+    .filter(({ author }) => isOpen || author === name)
+    .map((post) => postJson(post, view.author(post.author)));
+  const thread = { name, path: topic, open: isOpen };
+  if (!profiles) return { ...thread, posts };
+  const known = createProfiles({ resolver, content, clock: world?.clock });
+  const found = await authorsOf(posts, { profiles: known, referrer: name, signal, log });
+  return { ...thread, posts: posts.map((post) => withProfile(post, found.get(post.author.name))) };
+}
+
+interface AuthorsWanted {
+  readonly profiles: Profiles;
+  /** In whose page they are wanted. */
+  readonly referrer: string;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/** Who says something that is shown, the first ones. One who cannot be found out keeps nobody from reading the others. */
+async function authorsOf(
+  posts: readonly PostJson[],
+  { profiles, referrer, signal, log }: AuthorsWanted,
+): Promise<ReadonlyMap<string, AuthorProfile>> {
+  const shown = posts.filter(({ state }) => state === 'shown').map(({ author }) => author.name);
+  const names = Array.from(new Set(shown.filter((author) => parseName(author).tld === 'sso')));
+  const found = new Map<string, AuthorProfile>();
+  await inTurns(names.slice(0, MAX_THREAD_PROFILES), PROFILES_AT_ONCE, async (author) => {
+    using limit = deadline(PROFILE_MILLIS, 'Reading a profile', signal);
+    try {
+      const one = await profiles.of(author, { referrer, signal: limit.signal });
+      if (one === undefined) return;
+      const { displayName, avatar, payout } = profileJson(one.profile);
+      found.set(author, { displayName, ...(avatar !== undefined && { avatar }), payout });
+    } catch (error) {
+      assertNotAborted(signal, 'Reading profiles');
+      if (!isRelaymintError(error)) throw error;
+      log.warn({ author, err: error }, 'the profile of an author is not known');
+    }
+  });
+  return found;
+}
+
+function withProfile(post: PostJson, profile: AuthorProfile | undefined): PostJson {
+  if (profile === undefined || post.state !== 'shown') return post;
+  return { ...post, author: { ...post.author, profile } };
 }

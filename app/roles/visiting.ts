@@ -15,6 +15,7 @@ import { handOver } from './courier.ts';
 import { bytes, type Amount } from '../../core/units.ts';
 import { createGateway, type Gateway } from '../../sites/gateway/index.ts';
 import { createNameResolver } from '../../sites/name/index.ts';
+import { createProfiles } from '../../sites/profile/index.ts';
 import { createMarketView } from './market-view.ts';
 import { isLoopback } from '../../node/transport/index.ts';
 import { WatchedNodes } from './watched.ts';
@@ -125,9 +126,10 @@ export async function openGateway(
     }),
   );
   const watched = settings.watch === undefined ? undefined : new WatchedNodes(node, settings.watch);
+  const shown = startedOnly(node, content);
   const gateway = createGateway({
     resolver,
-    content: startedOnly(node, content),
+    content: shown,
     ...(keepsContent(settings) && {
       known: (name: string) => {
         if (node.budget.isStopped(name)) return undefined;
@@ -139,6 +141,15 @@ export async function openGateway(
     spending: costs,
     // What is told of them is not counted yet, so that nobody can sell it.
     ...(selling === undefined && { feeds }),
+    ...(selling === undefined && {
+      profiles: createProfiles({
+        resolver,
+        content: shown,
+        requireShown: (site) => requireStarted(node, site),
+        keeps: (record) => keepsContent(settings) && (!isShared(settings) || asksNothing(record)),
+        clock,
+      }),
+    }),
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),
@@ -189,24 +200,29 @@ function openCosts(node: RunningNode, terms: VisitorCostsOptions['terms']): Visi
 }
 
 /** Of a site that a person stopped nothing is shown, neither what is kept: stopping a site means that it is gone until it is started. */
-function startedOnly({ budget }: Pick<RunningNode, 'budget'>, content: ContentSource): ContentSource {
+function startedOnly(node: Pick<RunningNode, 'budget'>, content: ContentSource): ContentSource {
   return {
     open: async (site, options) => {
-      const requireStarted = (): void => {
-        budget.requireStarted(site.name);
-        if (site.referrer !== undefined) budget.requireStarted(site.referrer);
-      };
-      requireStarted();
+      requireStarted(node, site);
       const opened = await content.open(site, options);
       return {
         get: async (cid, getOptions) => {
-          requireStarted();
+          requireStarted(node, site);
           return await opened.get(cid, getOptions);
         },
         close: () => opened.close(),
       };
     },
   };
+}
+
+/** @throws RelaymintError BUDGET_STOPPED: a person stopped the site, or the one in whose page it is. */
+function requireStarted(
+  { budget }: Pick<RunningNode, 'budget'>,
+  { name, referrer }: { readonly name: string; readonly referrer?: string | undefined },
+): void {
+  budget.requireStarted(name);
+  if (referrer !== undefined) budget.requireStarted(referrer);
 }
 
 /** What was paid for is kept: for the one visitor, or, of names that ask nothing, for all. */

@@ -3,7 +3,8 @@ import { createReadStream } from 'node:fs';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Command } from 'commander';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
-import { MAX_ENTRY_CONTENT_BYTES, MAX_RELAYS } from '../../core/limits.ts';
+import { MAX_ENTRY_CONTENT_BYTES, MAX_RELAYS, MAX_THREAD_PROFILES } from '../../core/limits.ts';
+import { printable } from '../../core/printable.ts';
 import { readUpTo } from '../../platform/disk/bounded-read.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
 import {
@@ -57,7 +58,13 @@ const relays = standard(
   `paid relays between you and a host, 0 to ${MAX_RELAYS}`,
   '0',
 );
-const readingSection = flagsOnly({ relays });
+const readingSection = flagsOnly({
+  relays,
+  profiles: toggle(
+    '--profiles',
+    `also read who the authors are, of the first ${MAX_THREAD_PROFILES}: what they are called, and whom to pay`,
+  ),
+});
 const moderatingSection = flagsOnly({
   host: list('--host <node>', nodeGrammar, 'only this host (repeatable; default: those that say they keep the name)'),
   relays,
@@ -203,7 +210,8 @@ async function read(name: string, path: string, options: ReadingOptions): Promis
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await openSiteNode(options, lifecycle.signal));
   const { readThread } = await loadThread();
-  const found = await readThread(node, { name, topic: path, relays: options.relays, signal: lifecycle.signal });
+  const { relays: between, profiles = false } = options;
+  const found = await readThread(node, { name, topic: path, relays: between, profiles, signal: lifecycle.signal });
   output.value({ event: 'thread', ...found });
   output.line(threadText(found));
 }
@@ -264,7 +272,8 @@ function postText({ author, sequence, created, edited, answers, state, text }: P
     ...(edited === undefined ? [] : [`edited ${timeText(edited)}`]),
     ...(state === 'shown' ? [] : [state]),
   ];
-  const head = `${author.name}/${sequence}  ${remarks.join(', ')}`;
+  const called = author.profile === undefined ? '' : ` (${printable(author.profile.displayName)})`;
+  const head = `${author.name}/${sequence}${called}  ${remarks.join(', ')}`;
   return text === undefined ? head : `${head}\n${printableLines(text)}`;
 }
 

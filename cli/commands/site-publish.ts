@@ -100,7 +100,7 @@ async function openFile(file: string, signal: AbortSignal): Promise<CarModule.Si
 }
 
 /** What is published is everybody's: the keys of the wallet must not lie in it. @throws RelaymintError INVALID_ARGUMENT */
-async function assertApart(folder: string, dataDir: string): Promise<void> {
+export async function assertApart(folder: string, dataDir: string): Promise<void> {
   const [outside, inside] = [await realpath(folder), await realpath(dataDir).catch(() => dataDir)];
   if (path.relative(outside, inside).split(path.sep)[0] === '..') return;
   throw new RelaymintError('INVALID_ARGUMENT', `The data folder ${dataDir}, with its keys, would be published too.`, {

@@ -5,7 +5,7 @@ export { EntryWriter, FeedReader } from './client.ts';
 export { checkEntry, decodeEntry, isTopic, signEntry } from './entry.ts';
 export { encodeWriteParams } from './protocol.ts';
 export { postJson } from './json.ts';
-export type { PostJson } from './json.ts';
+export type { AuthorProfile, PostJson } from './json.ts';
 export { createFeedServices } from './server.ts';
 export type { FeedServiceOptions, FeedServices } from './server.ts';
 export { createFeedSource } from './source.ts';

@@ -1,7 +1,11 @@
 /** A post as programs read it: at a gateway, and from the command line. */
 import type { NameRecord, Split } from '../../ledger/contract.ts';
+import type { ProfileJson } from '../profile/index.ts';
 import type { EntryId } from './contract.ts';
 import type { Post, PostState } from './thread.ts';
+
+/** `payout`: whom to pay directly. What reading a post earns goes where the ledger says (`splits`). */
+export type AuthorProfile = Pick<ProfileJson, 'displayName' | 'avatar' | 'payout'>;
 
 export interface PostJson {
   /** Who wrote it. Of what is shown also who is paid for it: by the ledger's word, as of everything. */
@@ -10,6 +14,8 @@ export interface PostJson {
     readonly owner?: string;
     readonly splits?: readonly Split[];
     readonly royaltyBps?: number;
+    /** Who that is by the author's own word, where it was asked for and there is one that is good. */
+    readonly profile?: AuthorProfile;
   };
   readonly sequence: number;
   /** Milliseconds, by the author's clock. */

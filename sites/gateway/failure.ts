@@ -31,6 +31,8 @@ const TELLINGS: Partial<Record<ErrorCode, Telling>> = {
   CONTENT_NOT_FOUND: { status: 502, title: 'No host delivers this site right now' },
   CONTENT_CORRUPT: { status: 502, title: 'The hosts delivered something else' },
   MANIFEST_INVALID: { status: 502, title: 'Nobody answers for this content' },
+  PROFILE_INVALID: { status: 502, title: 'Nobody who has this name signed its profile' },
+  PROFILE_STALE: { status: 502, title: 'A newer profile is known' },
   ENTRY_INVALID: { status: 502, title: 'The hosts told something that nobody signed' },
   ENTRY_STALE: { status: 502, title: 'The hosts are behind' },
   CONTENT_REFUSED: { status: 502, title: 'This content cannot be shown' },

@@ -13,6 +13,7 @@ import type { ContentSource } from '../blocks/contract.ts';
 import type { FeedSource } from '../feed/index.ts';
 import { createManifests, type Manifests } from '../manifest/index.ts';
 import type { QuotaSale } from '../pay/contract.ts';
+import type { Profiles } from '../profile/index.ts';
 import type { Appendix } from './appendix.ts';
 import type { NameHandler, RootSource } from './contract.ts';
 import { messageFor, toldToPayer } from './failure.ts';
@@ -25,6 +26,7 @@ import type { MarketView } from './market.ts';
 import { marketPage, spendingPage } from './own-page.ts';
 import { sendMessage } from './pages.ts';
 import { Paywall } from './paywall.ts';
+import { ProfileAnswers } from './profile-answers.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
 import { serveSite, type NameLookup } from './site.ts';
 import { SpendingService, isPayerHere } from './spending-service.ts';
@@ -47,6 +49,8 @@ export interface GatewayOptions {
   readonly roots?: RootSource;
   /** Updates and threads of names. Absent: none are told. */
   readonly feeds?: FeedSource | undefined;
+  /** Profiles of names, for pages and programs. Absent: none are told. */
+  readonly profiles?: Profiles | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
   /** Default: pages are as they were published. */
@@ -140,6 +144,7 @@ class HttpGateway implements Gateway {
       visits: this.#visits,
       hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
+      profiles: options.profiles && new ProfileAnswers(options.profiles),
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, feeds, kept: this.#kept, manifests }, asked),
     };

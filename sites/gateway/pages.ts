@@ -1,6 +1,7 @@
 /** The few pages of the gateway itself: errors and folder listings. No script, nothing from elsewhere. */
 import { createHash } from 'node:crypto';
 import type { Response } from 'express';
+import { escapeHtml } from '../../core/printable.ts';
 
 const STYLE = `
 :root{color-scheme:light dark;--ink:#1d2521;--soft:#5d6963;--paper:#fbfaf6;--line:#dcdcd2;--accent:#0f6b4f}
@@ -134,16 +135,4 @@ function send(
       'Referrer-Policy': 'no-referrer',
     })
     .send(html);
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  '&': '&amp;',
-  '<': '&lt;',
-  '>': '&gt;',
-  '"': '&quot;',
-  "'": '&#39;',
-};
-
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>"']/g, (found) => ENTITIES[found] ?? found);
 }

@@ -8,11 +8,12 @@ import { answerContent } from './content.ts';
 import type { Asked, Embedder, NameHandler, RootSource } from './contract.ts';
 import { allowAsking, embedderOf } from './embedding.ts';
 import { publicOrigin, type GatewayHosts, type Target } from './host.ts';
-import { isForeignSubresource } from './initiator.ts';
+import { isForeignSubresource, isOwnReading } from './initiator.ts';
 import type { MarketService } from './market-service.ts';
 import type { OwnPage } from './own-page.ts';
 import { sendMessage, sendSearch } from './pages.ts';
 import { isVisitorHere, type SpendingService } from './spending-service.ts';
+import { isProfilePath, profileOfPath, type ProfileAnswers } from './profile-answers.ts';
 import { parameter } from './representation.ts';
 import { isNamePath, isRootPath, nameOfPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
 import { queryOf } from './tree.ts';
@@ -38,6 +39,8 @@ export interface Stations {
   readonly paid?: boolean;
   /** Absent if there is no settle button. */
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
+  /** Absent: no profiles are told. */
+  readonly profiles?: ProfileAnswers | undefined;
   /** Asked in this order, before the name's site is. */
   readonly names: readonly NameHandler[];
   readonly site: NameHandler['answer'];
@@ -65,7 +68,7 @@ export interface Handler {
 }
 
 export function requestWay(stations: Stations): readonly Handler[] {
-  const { market, spending, front, visits, roots, free, paid = false, settle, names, site } = stations;
+  const { market, spending, front, visits, roots, free, paid = false, settle, profiles, names, site } = stations;
   const embedder = ({ headers }: Request, target: Target): Embedder | undefined => {
     if (target.kind !== 'site' || !isForeignSubresource(headers, target.isPublic)) return undefined;
     return embedderOf(headers, target, stations.hosts);
@@ -116,6 +119,8 @@ export function requestWay(stations: Stations): readonly Handler[] {
     ...(free ? reading : []),
     // A name by a path, as other gateways have it: a site never shares the origin of the gateway's own pages.
     { origin: 'own', when: isNamePath, answer: ours(toItsName) },
+    // What pages ask is paid by them: here only programs ask, and the visitor.
+    ...(profiles === undefined ? [] : [profileHandler(profiles, visits)]),
     // The visitor's own page, on the gateway's own host names, before the marketplace.
     ...(spending === undefined ? [] : spendingHandlers(spending)),
     ...(market === undefined ? [] : marketHandlers(market)),
@@ -126,6 +131,15 @@ export function requestWay(stations: Stations): readonly Handler[] {
     // What strangers see of the gateway itself.
     { origin: 'domain', path: '/', answer: ours(publicFront) },
     { origin: 'domain', answer: ours(noSuchPage) },
+    ...(profiles === undefined
+      ? []
+      : [
+          {
+            origin: 'site',
+            when: isProfilePath,
+            answer: visiting((asked) => profiles.answer(asked, asked.embedder?.name ?? asked.name)),
+          } as const,
+        ]),
     // Names, each on its own origin. Handlers of endings come before sites, but for what other names embed: that is the site's.
     ...names.map((handler): Handler => ({
       ...handler,
@@ -170,6 +184,15 @@ function spendingHandlers({ service, page }: NonNullable<Stations['spending']>):
       answer: ours(({ request, response }) => page.send(request.path, response)),
     },
   ];
+}
+
+function profileHandler(profiles: ProfileAnswers, visits: Visits): Handler {
+  return {
+    origin: 'own',
+    when: (request) => isProfilePath(request) && isOwnReading(request.headers),
+    answer: async ({ request, response }) =>
+      await visits.serve(profileOfPath(request), request, response, (asked) => profiles.answer(asked, undefined)),
+  };
 }
 
 function rootHandlers(roots: RootSource, visits: Visits, free: boolean): readonly Handler[] {

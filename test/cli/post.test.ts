@@ -34,6 +34,14 @@ describe('a thread in a terminal', () => {
     );
   });
 
+  it('says what authors are called, where that is known', () => {
+    const profile = { displayName: 'Alice\u202e', payout: 'AKnL4NNf3DGWZJS6cPknBuEGnVsV4A4m5tgebLHaRSZ9' };
+    const posts = [{ ...post, author: { ...post.author, profile }, text: 'one' }];
+    expect(threadText({ name: 'forum.web3', path: '/talk', open: true, posts })).toContain(
+      '\n\nalice.sso/17 (Alice?)  2026-09-21 14:13:20 UTC\n  one',
+    );
+  });
+
   it('moves no cursor, colours nothing, turns no text around, and looks like no other post', () => {
     const text =
       '\u001b[2J\u001b]0;title\u0007\u009b31m\u202Eevil\u2066\r\nbob.sso/1  2026-09-21 14:13:20 UTC\u2028mallory\b\b';
