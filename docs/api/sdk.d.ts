@@ -78,5 +78,169 @@ declare function parseCredits(text: string): Amount;
 /** Base units -> "1234.5", exact, without trailing zeros. */
 declare function formatCredits(value: Amount | PricePerMiB): string;
 //#endregion
-export { type Amount, type ErrorCode, type ParsedName, RelaymintError, TLDS, type Tld, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, siteUrl, uninlineName };
+//#region sdk/client.d.ts
+interface ClientOptions {
+  /**
+  * The address of a site at a gateway (`https://demo-web3.sites.example.org`), or of a gateway itself (`http://localhost:8402`).
+  * Default: the address of the page.
+  */
+  readonly gateway?: string | URL;
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch;
+  /** Ends whatever this client does. */
+  readonly signal?: AbortSignal;
+}
+/** Frozen data, to be given to the functions of the SDK. */
+interface Client {
+  /** `https://demo-web3.sites.example.org` */
+  readonly origin: string;
+  /** The name whose address that is: `demo.web3`. undefined at the gateway's own address. */
+  readonly name: string | undefined;
+  readonly fetch: typeof fetch;
+  readonly signal: AbortSignal | undefined;
+}
+interface Options {
+  /** Ends this call alone. */
+  readonly signal?: AbortSignal | undefined;
+}
+/** About which name. */
+interface NameOptions extends Options {
+  /** Default: the name of the client's address. Others answer where their manifests let this page embed them. */
+  readonly name?: string | undefined;
+}
+/** @throws RelaymintError INVALID_ARGUMENT without an address: outside a page, or in one that has none of http. */
+declare function createClient(options?: ClientOptions): Client;
+/**
+* Where the client's visitors find a path of any name: at `https://news.web3` in full mode, else beside the client's own address, below
+* localhost or a gateway's domain.
+* @param path begins with a slash. Default `/`.
+* @throws RelaymintError NAME_INVALID.
+*/
+declare function addressOf(client: Client, name: string, path?: string): string;
+//#endregion
+//#region sdk/feeds.d.ts
+/** What anybody wrote: draw it with `textContent`. */
+interface Post {
+  readonly author: {
+    /** `alice.sso` */readonly name: string; /** Who is paid for it, where it is shown. */
+    readonly owner?: string;
+    readonly splits?: readonly {
+      readonly account: string;
+      readonly bps: number;
+    }[];
+    readonly royaltyBps?: number;
+  };
+  /** With the author's name, which post it is. */
+  readonly sequence: number;
+  /** Milliseconds since 1970, by the author's clock. */
+  readonly created: number;
+  /** When it was said as it is now. */
+  readonly edited?: number;
+  readonly revision: number;
+  readonly answers?: {
+    readonly author: string;
+    readonly sequence: number;
+  };
+  /** `hidden` and `removed` ones have no text. */
+  readonly state: "shown" | "hidden" | "removed";
+  readonly mediaType?: string;
+  readonly text?: string;
+}
+/** `start`: all is told anew, forget what was told before. `post`: it is new, or changed. `gone`: its author's name is another's now. */
+type PostEvent = {
+  readonly kind: "start";
+} | {
+  readonly kind: "post";
+  readonly post: Post;
+} | {
+  readonly kind: "gone";
+  readonly author: string;
+  readonly sequence: number;
+};
+/** What is true until it expires: where the ferry is. */
+interface Update {
+  readonly sequence: number;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+  readonly expires: number;
+  readonly mediaType?: string;
+  readonly text?: string;
+  /** Where it is no text. */
+  readonly base64?: string;
+}
+/**
+* The posts of a thread, in their order.
+* @param path of the page that they are about
+* @throws RelaymintError: what the gateway says; CONNECTION_LOST; PROTOCOL_VIOLATION; ABORTED.
+*/
+declare function readPosts(client: Client, path: string, options?: NameOptions): Promise<readonly Post[]>;
+/**
+* What the name says now; undefined where it says nothing, or no more.
+* @throws as `readPosts`.
+*/
+declare function readUpdate(client: Client, options?: NameOptions): Promise<Update | undefined>;
+/**
+* The posts of a thread, and each change, until the loop is left or a signal ends. A connection that is lost is made again.
+* @throws as `readPosts`; what was read once is asked again, unless the gateway refuses.
+*/
+declare function watchPosts(client: Client, path: string, options?: NameOptions): AsyncGenerator<PostEvent>;
+/**
+* What the name says, as it says it; undefined when that counts no more. Ends and fails as `watchPosts`.
+*/
+declare function watchUpdates(client: Client, options?: NameOptions): AsyncGenerator<Update | undefined>;
+//#endregion
+//#region sdk/terms.d.ts
+interface LicenceTerms {
+  readonly usage: readonly string[];
+  readonly user: readonly string[];
+  readonly geo: readonly string[];
+}
+/** As a gateway verified it: signed by who has the name. */
+interface SiteManifest {
+  readonly version: 1;
+  readonly name: string;
+  /** `site`, `image`, `video`, `map` or `route`. */
+  readonly kind: string;
+  readonly mediaType: string;
+  /** CID of the content that it is about. */
+  readonly root: string;
+  /** Wallet address. */
+  readonly owner: string;
+  readonly creator: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly copyright?: string;
+  /** In the words of RSL 1.0. Without it nothing is permitted beyond looking at it. */
+  readonly licence?: {
+    readonly permits: LicenceTerms;
+    readonly prohibits: LicenceTerms;
+    readonly payment: string;
+    readonly url?: string;
+  };
+  /** Credits per MiB that the owner asks hosts to sell it for. */
+  readonly price?: string;
+  /** Parts of 10,000. */
+  readonly royaltyBps: number;
+  readonly referrerBps: number;
+  readonly splits: readonly {
+    readonly account: string;
+    readonly bps: number;
+  }[];
+  /** Whose pages may show it: `none`, `anybody`, or names. */
+  readonly embedding: string | readonly string[];
+  /** `none` or `anybody`. */
+  readonly comments: string;
+  /** UNIX seconds. */
+  readonly created: number;
+  /** CID of the manifest, and the owner's signature in hex. */
+  readonly cid: string;
+  readonly signature: string;
+}
+/**
+* The manifest of a name; undefined where it has none.
+* @throws RelaymintError NAME_UNKNOWN, EMBEDDING_REFUSED and whatever else the gateway says; CONNECTION_LOST; ABORTED.
+*/
+declare function readManifest(client: Client, options?: NameOptions): Promise<SiteManifest | undefined>;
+//#endregion
+export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
 //# sourceMappingURL=index.d.ts.map
