@@ -47,7 +47,7 @@ export function createClient(options: ClientOptions = {}): Client {
   const url = gateway === undefined || !URL.canParse(gateway) ? undefined : new URL(gateway);
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
     throw new RelaymintError('INVALID_ARGUMENT', 'There is no address of a gateway.', {
-      remedy: 'Give createClient a gateway such as "http://demo-web3.localhost:8402", or run in a page that one shows.',
+      remedy: 'Give createClient a gateway, such as "http://demo-web3.localhost:8402".',
     });
   }
   return Object.freeze({
@@ -92,7 +92,7 @@ export async function asked<T>(
 ): Promise<T> {
   if (name === undefined) {
     throw new RelaymintError('INVALID_ARGUMENT', 'It is not said which name is meant.', {
-      remedy: 'Give the name, or make the client with the address of a site.',
+      remedy: 'Give the name, or the client the address of a site.',
     });
   }
   const url = name === client.name ? client.origin + question.path : addressOf(client, name, question.path);
@@ -113,21 +113,27 @@ export async function asked<T>(
 /** @throws RelaymintError PROTOCOL_VIOLATION for what is no gateway's answer. */
 export async function jsonOf(response: Response): Promise<unknown> {
   requireType(response, 'application/json');
-  const text = await response.text();
+  return parsed(await response.text());
+}
+
+/** @throws RelaymintError PROTOCOL_VIOLATION. */
+export function parsed(json: string): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(json);
   } catch (error) {
-    throw violation(`${response.url} answered with JSON that is broken.`, 'Ask again in a moment.', error);
+    throw noGateway(error);
   }
 }
 
 /** @throws RelaymintError PROTOCOL_VIOLATION. */
 export function requireType(response: Response, type: string): void {
-  if (response.headers.get('content-type')?.startsWith(type) === true) return;
-  throw violation(
-    `${response.url} answered with something else than ${type}.`,
-    'It is no gateway: open the page by one ("relaymint site preview" is one), or give createClient its address.',
-  );
+  if (response.headers.get('content-type')?.startsWith(type) !== true) throw noGateway();
+}
+
+/** Any web server answers something: one for development, for example, with the front page. */
+export function noGateway(cause?: unknown): RelaymintError {
+  const remedy = 'Open the page by one ("relaymint site preview" is one), or give createClient its address.';
+  return violation('This is no answer of a gateway.', remedy, cause);
 }
 
 /** What a gateway's page of an error says. Its code stands in the page. */
@@ -140,7 +146,7 @@ async function failureOf(response: Response): Promise<RelaymintError> {
     /<h1>([^<]*)<\/h1><p>([^<]*)/.exec(page) ?? [];
   const retry = Number(response.headers.get('retry-after') ?? Number.NaN);
   return new RelaymintError(code as ErrorCode, `${plain(title)}.`, {
-    remedy: text === '' ? 'Open the address in a browser to see what it says.' : plain(text),
+    ...(text !== '' && { remedy: plain(text) }),
     details: { status, ...(Number.isFinite(retry) && { retrySeconds: retry }) },
   });
 }

@@ -1,8 +1,8 @@
 /** What is said below a name: posts of a thread, and what is true for now. */
 import { following, pause } from '../core/abort.ts';
 import { backoff } from '../core/backoff.ts';
-import { RelaymintError, violation } from '../core/errors.ts';
-import { asked, jsonOf, requireType, type Client, type NameOptions } from './client.ts';
+import { RelaymintError } from '../core/errors.ts';
+import { asked, jsonOf, noGateway, parsed, requireType, type Client, type NameOptions } from './client.ts';
 import { eventsIn, type ServerEvent } from './events.ts';
 
 /** What anybody wrote: draw it with `textContent`. */
@@ -62,7 +62,7 @@ const UPDATES = '/.well-known/relaymint/updates';
 export async function readPosts(client: Client, path: string, options: NameOptions = {}): Promise<readonly Post[]> {
   const answer = await asked(client, options, { path: postsAt(path), accept: JSON_TYPE }, jsonOf);
   const { posts } = answer as { readonly posts?: readonly Post[] };
-  if (!Array.isArray(posts)) throw amiss();
+  if (!Array.isArray(posts)) throw noGateway();
   return posts;
 }
 
@@ -73,7 +73,7 @@ export async function readPosts(client: Client, path: string, options: NameOptio
 export async function readUpdate(client: Client, options: NameOptions = {}): Promise<Update | undefined> {
   const answer = await asked(client, options, { path: UPDATES, accept: JSON_TYPE }, jsonOf);
   const { update } = answer as { readonly update?: Update | null };
-  if (update === undefined) throw amiss();
+  if (update === undefined) throw noGateway();
   return update ?? undefined;
 }
 
@@ -84,9 +84,9 @@ export async function readUpdate(client: Client, options: NameOptions = {}): Pro
 export async function* watchPosts(client: Client, path: string, options: NameOptions = {}): AsyncGenerator<PostEvent> {
   for await (const event of watched(client, postsAt(path), options)) {
     if (event === undefined) yield { kind: 'start' };
-    else if (event.type === 'post') yield { kind: 'post', post: parsed(event) as Post };
+    else if (event.type === 'post') yield { kind: 'post', post: parsed(event.data) as Post };
     else if (event.type === 'gone') {
-      const { author, sequence } = parsed(event) as { author: { name: string }; sequence: number };
+      const { author, sequence } = parsed(event.data) as { author: { name: string }; sequence: number };
       yield { kind: 'gone', author: author.name, sequence };
     }
   }
@@ -102,7 +102,7 @@ export async function* watchUpdates(client: Client, options: NameOptions = {}): 
       last = undefined;
       yield undefined;
     } else if (event?.type === 'update') {
-      const update = parsed(event) as Update;
+      const update = parsed(event.data) as Update;
       // Told again by a gateway that was asked again.
       if (update.sequence === last) continue;
       last = update.sequence;
@@ -152,16 +152,4 @@ function mends(error: unknown): boolean {
 
 function postsAt(path: string): string {
   return `/.well-known/relaymint/posts?path=${encodeURIComponent(path)}`;
-}
-
-function parsed({ data }: ServerEvent): unknown {
-  try {
-    return JSON.parse(data);
-  } catch {
-    throw amiss();
-  }
-}
-
-function amiss(): RelaymintError {
-  return violation('The gateway sent something else than was asked for.');
 }

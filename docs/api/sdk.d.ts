@@ -1,4 +1,35 @@
+// errors.d.ts
+
+//#region core/errors.d.ts
+/**
+* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
+* can act on it without reading prose. A code is never renamed or reused.
+*/
+type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "WALLET_REFUSED" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "INTERNAL";
+interface RelaymintErrorOptions {
+  /** What the reader can do about it, one sentence. Appended to the message. */
+  readonly remedy?: string;
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Figures for scripts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
+declare class RelaymintError extends Error {
+  override readonly name: string;
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
+}
+/** True when `error` is a RelaymintError, optionally with one of the given codes. */
+declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
+//#endregion
+export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
+//# sourceMappingURL=errors.d.ts.map
 // index.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
 
 //#region core/name.d.ts
 /** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
@@ -38,31 +69,6 @@ declare function parseNewName(text: string): ParsedName;
 * parser takes for an internationalized host name and refuses. Check it before registering.
 */
 declare function opensInBrowsers(name: string): boolean;
-//#endregion
-//#region core/errors.d.ts
-/**
-* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
-* can act on it without reading prose. A code is never renamed or reused.
-*/
-type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "INTERNAL";
-interface RelaymintErrorOptions {
-  /** What the reader can do about it, one sentence. Appended to the message. */
-  readonly remedy?: string;
-  /** The error that led to this one. */
-  readonly cause?: unknown;
-  /** Figures for scripts; never a secret. */
-  readonly details?: Readonly<Record<string, string | number | boolean>>;
-}
-/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
-declare class RelaymintError extends Error {
-  override readonly name: string;
-  readonly code: ErrorCode;
-  readonly remedy: string | undefined;
-  readonly details: Readonly<Record<string, string | number | boolean>>;
-  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
-}
-/** True when `error` is a RelaymintError, optionally with one of the given codes. */
-declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
 //#endregion
 //#region core/units.d.ts
 declare const unit: unique symbol;
@@ -244,3 +250,121 @@ declare function readManifest(client: Client, options?: NameOptions): Promise<Si
 //#endregion
 export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
 //# sourceMappingURL=index.d.ts.map
+// wallet.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+
+//#region sdk/wallet/standard.d.ts
+/** The Wallet Standard and Sign-In-With-Solana, as far as signing in needs them. */
+/** As a wallet registers itself: its word, and nobody else's. */
+interface StandardWallet {
+  readonly version: string;
+  readonly name: string;
+  readonly icon: string;
+  readonly chains: readonly string[];
+  readonly features: Readonly<Record<string, unknown>>;
+  readonly accounts: readonly StandardAccount[];
+}
+interface StandardAccount {
+  /** Base58. */
+  readonly address: string;
+  readonly publicKey: Uint8Array;
+  readonly chains: readonly string[];
+  readonly features: readonly string[];
+  readonly label?: string;
+}
+/** A wallet that can sign in. */
+interface Wallet {
+  /** To be shown as text: at most 64 characters, none of which hides or turns others. */
+  readonly name: string;
+  /** A `data:` image for `<img src>`; undefined where the wallet's is something else, which would be fetched or run. */
+  readonly icon: string | undefined;
+  /** Whether one click is enough to sign in. Else the wallet is connected first, and may need a second one. */
+  readonly signsIn: boolean;
+  readonly standard: StandardWallet;
+}
+/** What is to be signed. Times are ISO 8601, `domain` is the page's host with its port. */
+interface SignInInput {
+  readonly domain?: string | undefined;
+  readonly address?: string | undefined;
+  readonly statement?: string | undefined;
+  readonly uri?: string | undefined;
+  readonly version?: string | undefined;
+  /** `mainnet`, `devnet`, `testnet`, `localnet`, or one of these after `solana:`. */
+  readonly chainId?: string | undefined;
+  /** At least 8 letters and digits. */
+  readonly nonce?: string | undefined;
+  readonly issuedAt?: string | undefined;
+  readonly expirationTime?: string | undefined;
+  readonly notBefore?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly resources?: readonly string[] | undefined;
+}
+/** As a wallet's feature `solana:signIn` gives it. */
+interface SignInOutput {
+  readonly account: StandardAccount;
+  readonly signedMessage: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly signatureType?: "ed25519";
+}
+//#endregion
+//#region sdk/wallet/registry.d.ts
+type Listener = (wallets: readonly Wallet[]) => void;
+/** The wallets that are here now and can sign in, in the order in which they came. */
+declare function wallets(): readonly Wallet[];
+/**
+* Calls `listener` with the wallets that are here, at once and whenever one comes or goes.
+* @returns what ends that
+*/
+declare function onWallets(listener: Listener): () => void;
+//#endregion
+//#region sdk/wallet/sign-in.d.ts
+interface ConnectOptions {
+  /** Only what the visitor allowed before: no window opens. Default false. */
+  readonly silent?: boolean;
+  /** What the wallet shows stays open: pages cannot close it. */
+  readonly signal?: AbortSignal;
+}
+interface SignInOptions {
+  /**
+  * What a wallet is to sign that cannot sign in by itself: a text, or what makes it of the address, such as `signInText`. Without it
+  * such wallets are refused.
+  */
+  readonly text?: string | ((address: string) => string);
+  /** `signMessage`: also with a wallet that can sign in, for accounts of hardware that cannot. */
+  readonly by?: "signIn" | "signMessage";
+  readonly signal?: AbortSignal;
+}
+/** What an issuer verifies: the signature over the bytes that it makes itself, by the key of the address. */
+interface SignedIn {
+  readonly needsGesture?: undefined;
+  /** Base58. */
+  readonly address: string;
+  /** Ed25519, 64 bytes. */
+  readonly signature: Uint8Array;
+  /** What the wallet says that it signed. */
+  readonly signedMessage: Uint8Array;
+}
+/** The wallet is connected, and the click used up: show a second button whose click calls `signIn` again. */
+interface NeedsGesture {
+  readonly needsGesture: true;
+  /** Of the account that will sign. */
+  readonly address: string;
+}
+/**
+* Asks for the wallet's accounts.
+* @returns their addresses
+* @throws RelaymintError WALLET_REFUSED, ABORTED; PROTOCOL_VIOLATION for what is no account.
+*/
+declare function connect(wallet: Wallet, options?: ConnectOptions): Promise<readonly string[]>;
+/**
+* Call it in the handler of a click.
+* @throws RelaymintError WALLET_REFUSED, ABORTED; INVALID_ARGUMENT where a text is needed and none is given; PROTOCOL_VIOLATION for an answer
+* that is none.
+*/
+declare function signIn(wallet: Wallet, input: SignInInput, options?: SignInOptions): Promise<SignedIn | NeedsGesture>;
+/** The text that a wallet shows and signs for this input (Sign-In-With-Solana), for an address. */
+declare function signInText(input: SignInInput, address: string): string;
+//#endregion
+export { type ConnectOptions, type ErrorCode, type NeedsGesture, RelaymintError, type SignInInput, type SignInOptions, type SignInOutput, type SignedIn, type StandardAccount, type StandardWallet, type Wallet, connect, isRelaymintError, onWallets, signIn, signInText, wallets };
+//# sourceMappingURL=wallet.d.ts.map

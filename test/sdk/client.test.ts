@@ -185,7 +185,7 @@ describe('what a gateway answers', () => {
     const client = createClient({ gateway: 'http://localhost:5173', fetch: fetchPage });
     const asking = readPosts(client, '/', { name: FORUM });
     await expect(asking).rejects.toMatchObject({ code: 'PROTOCOL_VIOLATION' });
-    await expect(asking).rejects.toThrow(/It is no gateway/);
+    await expect(asking).rejects.toThrow(/no answer of a gateway/);
   });
 
   it('does not come where nobody listens', async () => {
