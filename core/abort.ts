@@ -114,11 +114,13 @@ export async function elapsed(
   });
   const timer = setTimeout(end, millis, true);
   // In browsers this is a plain number, and nothing waits for it.
-  if (unref === true && typeof timer === 'object') timer.unref();
-  using _tie = onAbort(signal, () => end(false));
+  if (unref === true) (timer as { unref?(): unknown }).unref?.();
+  // Not `using`: pages of sites wait by this too, in browsers that do not have it yet.
+  const tie = onAbort(signal, () => end(false));
   try {
     return await over;
   } finally {
+    tie[Symbol.dispose]();
     clearTimeout(timer);
   }
 }

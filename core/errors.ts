@@ -75,6 +75,9 @@ export type ErrorCode =
   | 'PROGRAM_ERROR'
   /** What a visitor gave as payment pays nothing, or not what was asked. */
   | 'PAYMENT_INVALID'
+  // signing in
+  /** A wallet, or who holds it, did not do what a page asked for. */
+  | 'WALLET_REFUSED'
   // content and names
   | 'NAME_INVALID'
   | 'NAME_TAKEN'

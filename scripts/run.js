@@ -34,6 +34,7 @@ const SOURCES = [
   'test/port.ts',
   'tsconfig.json',
   'tsconfig.build.json',
+  'scripts/build.js',
 ];
 
 function requireNode() {
@@ -65,7 +66,7 @@ function sourceStamp() {
     const info = statSync(absolute);
     if (info.isDirectory()) {
       for (const name of readdirSync(absolute).sort()) visit(path.join(relative, name));
-    } else if (/\.(ts|json)$/.test(relative)) {
+    } else if (/\.(ts|json)$|^scripts/.test(relative)) {
       hash.update(`${relative}\0${info.size}\0${info.mtimeMs}\0`);
     }
   };
@@ -97,7 +98,7 @@ async function ready() {
   });
   await step(inRoot('dist', '.relaymint-stamp'), sourceStamp(), 'Building', () => {
     rmSync(inRoot('dist'), { recursive: true, force: true });
-    return run(process.execPath, [inRoot('node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json']);
+    return run(process.execPath, [inRoot('scripts', 'build.js')]);
   });
 }
 

@@ -10,7 +10,7 @@ import { RelaymintError } from '../../core/errors.ts';
 import { silentLog } from '../../core/ports.ts';
 import { openMarketNetwork } from '../../app/market/network.ts';
 import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
-import { siteUrl } from '../../sdk/index.ts';
+import { siteUrl } from '../../core/name.ts';
 import { startNginx } from '../../testbed/nginx.ts';
 import { freePort } from '../../test/port.ts';
 import { startMarket } from '../market.ts';

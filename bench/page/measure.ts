@@ -5,7 +5,7 @@ import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { RelaymintError } from '../../core/errors.ts';
 import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
-import { siteUrl } from '../../sdk/index.ts';
+import { siteUrl } from '../../core/name.ts';
 import { startMarket } from '../market.ts';
 import { LINKS, type Visit, type Visits } from './figures.ts';
 import { openDistantNetwork } from './network.ts';

@@ -1,16 +1,18 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  OWN_TLDS,
+  TLDS,
   inlineName,
   isName,
+  nameOfFullHost,
   nameOfHost,
   opensInBrowsers,
   parseName,
   parseNewName,
   siteUrl,
   uninlineName,
-} from '../../sdk/index.ts';
-import { OWN_TLDS, TLDS, nameOfFullHost } from '../../core/name.ts';
+} from '../../core/name.ts';
 import { Chain, keypair } from '../ledger/program/svm.ts';
 
 describe('names', () => {

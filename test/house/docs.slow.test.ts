@@ -270,10 +270,12 @@ describe('the code samples', () => {
 function compile(text: string): string[] {
   const file = path.join(root, 'docs/sample.ts');
   const { config } = ts.readConfigFile(path.join(root, 'tsconfig.json'), (name) => readFileSync(name, 'utf8')) as {
-    config: { compilerOptions: object };
+    config: { compilerOptions: { lib: readonly string[] } };
   };
+  // Some samples are parts of pages.
+  const lib = [...config.compilerOptions.lib, 'dom', 'dom.iterable'];
   const { options } = ts.convertCompilerOptionsFromJson(
-    { ...config.compilerOptions, noEmit: true, isolatedDeclarations: false, declaration: false },
+    { ...config.compilerOptions, lib, noEmit: true, isolatedDeclarations: false, declaration: false },
     root,
   );
   const disk = ts.createCompilerHost(options);

@@ -63,6 +63,10 @@ export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[
     what: ['dns/promises lookup'],
     why: 'looks a name up before it is dialled, so that no stranger names a private address; never for an anonymous node',
   },
+  'sdk/client.ts': {
+    what: ['global fetch'],
+    why: 'runs in the page of a site, whose connections the browser opens; no node imports it',
+  },
   'node/link/tls.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
 };
 

@@ -1,0 +1,370 @@
+// errors.d.ts
+
+//#region core/errors.d.ts
+/**
+* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
+* can act on it without reading prose. A code is never renamed or reused.
+*/
+type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "WALLET_REFUSED" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "INTERNAL";
+interface RelaymintErrorOptions {
+  /** What the reader can do about it, one sentence. Appended to the message. */
+  readonly remedy?: string;
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Figures for scripts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
+declare class RelaymintError extends Error {
+  override readonly name: string;
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
+}
+/** True when `error` is a RelaymintError, optionally with one of the given codes. */
+declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
+//#endregion
+export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
+//# sourceMappingURL=errors.d.ts.map
+// index.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+
+//#region core/name.d.ts
+/** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
+type Tld = "web3" | "sso" | "image" | "video" | "map" | "route";
+declare const TLDS: readonly Tld[];
+/** A name in its parts. */
+interface ParsedName {
+  /** `news.web3` */
+  readonly name: string;
+  /** `news` */
+  readonly label: string;
+  /** `web3` */
+  readonly tld: Tld;
+}
+/** Splits and checks a name; upper-case letters are lowered. @throws RelaymintError NAME_INVALID saying which rule it breaks. */
+declare function parseName(text: string): ParsedName;
+/** True when `parseName` would accept the text. */
+declare function isName(text: string): boolean;
+/** `my-site.web3` -> `my--site-web3`: one host label, so that no two sites share cookies. @throws RelaymintError NAME_INVALID. */
+declare function inlineName(name: string): string;
+/** `my--site-web3` -> `my-site.web3`. @throws RelaymintError NAME_INVALID. */
+declare function uninlineName(hostLabel: string): string;
+/** Where a gateway on this machine shows a site: `http://demo-web3.localhost:8402/`. @throws RelaymintError NAME_INVALID. */
+declare function siteUrl(name: string, port: number): string;
+/**
+* The name that a host name below a gateway's domain stands for; undefined when it is not a site's address.
+* @param domain in lower case. Default: that of a gateway on this machine.
+*/
+declare function nameOfHost(host: string, domain?: string): string | undefined;
+/**
+* Like `parseName`, for a name that is going to be registered: refuses what the chain accepts and no browser opens.
+* @throws RelaymintError NAME_INVALID.
+*/
+declare function parseNewName(text: string): ParsedName;
+/**
+* False for the few names that the chain accepts and no browser opens: inlined they begin with `xn--`, which every URL
+* parser takes for an internationalized host name and refuses. Check it before registering.
+*/
+declare function opensInBrowsers(name: string): boolean;
+//#endregion
+//#region core/units.d.ts
+declare const unit: unique symbol;
+type Branded<T, Name extends string> = T & {
+  readonly [unit]: Name;
+};
+/** Base units of the credit token (1 credit = 1,000,000 base units), 0 .. 2^64-1. */
+type Amount = Branded<bigint, "Amount">;
+/** Base units of credit for one MiB (2^20 bytes) carried, 0 .. 2^40. */
+type PricePerMiB = Branded<bigint, "PricePerMiB">;
+/** "1234.5" credits -> base units. Plain decimal digits, at most six after the point. @throws RelaymintError INVALID_ARGUMENT. */
+declare function parseCredits(text: string): Amount;
+/** Base units -> "1234.5", exact, without trailing zeros. */
+declare function formatCredits(value: Amount | PricePerMiB): string;
+//#endregion
+//#region sdk/client.d.ts
+interface ClientOptions {
+  /**
+  * The address of a site at a gateway (`https://demo-web3.sites.example.org`), or of a gateway itself (`http://localhost:8402`).
+  * Default: the address of the page.
+  */
+  readonly gateway?: string | URL;
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch;
+  /** Ends whatever this client does. */
+  readonly signal?: AbortSignal;
+}
+/** Frozen data, to be given to the functions of the SDK. */
+interface Client {
+  /** `https://demo-web3.sites.example.org` */
+  readonly origin: string;
+  /** The name whose address that is: `demo.web3`. undefined at the gateway's own address. */
+  readonly name: string | undefined;
+  readonly fetch: typeof fetch;
+  readonly signal: AbortSignal | undefined;
+}
+interface Options {
+  /** Ends this call alone. */
+  readonly signal?: AbortSignal | undefined;
+}
+/** About which name. */
+interface NameOptions extends Options {
+  /** Default: the name of the client's address. Others answer where their manifests let this page embed them. */
+  readonly name?: string | undefined;
+}
+/** @throws RelaymintError INVALID_ARGUMENT without an address: outside a page, or in one that has none of http. */
+declare function createClient(options?: ClientOptions): Client;
+/**
+* Where the client's visitors find a path of any name: at `https://news.web3` in full mode, else beside the client's own address, below
+* localhost or a gateway's domain.
+* @param path begins with a slash. Default `/`.
+* @throws RelaymintError NAME_INVALID.
+*/
+declare function addressOf(client: Client, name: string, path?: string): string;
+//#endregion
+//#region sdk/feeds.d.ts
+/** What anybody wrote: draw it with `textContent`. */
+interface Post {
+  readonly author: {
+    /** `alice.sso` */readonly name: string; /** Who is paid for it, where it is shown. */
+    readonly owner?: string;
+    readonly splits?: readonly {
+      readonly account: string;
+      readonly bps: number;
+    }[];
+    readonly royaltyBps?: number;
+  };
+  /** With the author's name, which post it is. */
+  readonly sequence: number;
+  /** Milliseconds since 1970, by the author's clock. */
+  readonly created: number;
+  /** When it was said as it is now. */
+  readonly edited?: number;
+  readonly revision: number;
+  readonly answers?: {
+    readonly author: string;
+    readonly sequence: number;
+  };
+  /** `hidden` and `removed` ones have no text. */
+  readonly state: "shown" | "hidden" | "removed";
+  readonly mediaType?: string;
+  readonly text?: string;
+}
+/** `start`: all is told anew, forget what was told before. `post`: it is new, or changed. `gone`: its author's name is another's now. */
+type PostEvent = {
+  readonly kind: "start";
+} | {
+  readonly kind: "post";
+  readonly post: Post;
+} | {
+  readonly kind: "gone";
+  readonly author: string;
+  readonly sequence: number;
+};
+/** What is true until it expires: where the ferry is. */
+interface Update {
+  readonly sequence: number;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+  readonly expires: number;
+  readonly mediaType?: string;
+  readonly text?: string;
+  /** Where it is no text. */
+  readonly base64?: string;
+}
+/**
+* The posts of a thread, in their order.
+* @param path of the page that they are about
+* @throws RelaymintError: what the gateway says; CONNECTION_LOST; PROTOCOL_VIOLATION; ABORTED.
+*/
+declare function readPosts(client: Client, path: string, options?: NameOptions): Promise<readonly Post[]>;
+/**
+* What the name says now; undefined where it says nothing, or no more.
+* @throws as `readPosts`.
+*/
+declare function readUpdate(client: Client, options?: NameOptions): Promise<Update | undefined>;
+/**
+* The posts of a thread, and each change, until the loop is left or a signal ends. A connection that is lost is made again.
+* @throws as `readPosts`; what was read once is asked again, unless the gateway refuses.
+*/
+declare function watchPosts(client: Client, path: string, options?: NameOptions): AsyncGenerator<PostEvent>;
+/**
+* What the name says, as it says it; undefined when that counts no more. Ends and fails as `watchPosts`.
+*/
+declare function watchUpdates(client: Client, options?: NameOptions): AsyncGenerator<Update | undefined>;
+//#endregion
+//#region sdk/terms.d.ts
+interface LicenceTerms {
+  readonly usage: readonly string[];
+  readonly user: readonly string[];
+  readonly geo: readonly string[];
+}
+/** As a gateway verified it: signed by who has the name. */
+interface SiteManifest {
+  readonly version: 1;
+  readonly name: string;
+  /** `site`, `image`, `video`, `map` or `route`. */
+  readonly kind: string;
+  readonly mediaType: string;
+  /** CID of the content that it is about. */
+  readonly root: string;
+  /** Wallet address. */
+  readonly owner: string;
+  readonly creator: string;
+  readonly title?: string;
+  readonly description?: string;
+  readonly copyright?: string;
+  /** In the words of RSL 1.0. Without it nothing is permitted beyond looking at it. */
+  readonly licence?: {
+    readonly permits: LicenceTerms;
+    readonly prohibits: LicenceTerms;
+    readonly payment: string;
+    readonly url?: string;
+  };
+  /** Credits per MiB that the owner asks hosts to sell it for. */
+  readonly price?: string;
+  /** Parts of 10,000. */
+  readonly royaltyBps: number;
+  readonly referrerBps: number;
+  readonly splits: readonly {
+    readonly account: string;
+    readonly bps: number;
+  }[];
+  /** Whose pages may show it: `none`, `anybody`, or names. */
+  readonly embedding: string | readonly string[];
+  /** `none` or `anybody`. */
+  readonly comments: string;
+  /** UNIX seconds. */
+  readonly created: number;
+  /** CID of the manifest, and the owner's signature in hex. */
+  readonly cid: string;
+  readonly signature: string;
+}
+/**
+* The manifest of a name; undefined where it has none.
+* @throws RelaymintError NAME_UNKNOWN, EMBEDDING_REFUSED and whatever else the gateway says; CONNECTION_LOST; ABORTED.
+*/
+declare function readManifest(client: Client, options?: NameOptions): Promise<SiteManifest | undefined>;
+//#endregion
+export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
+//# sourceMappingURL=index.d.ts.map
+// wallet.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+
+//#region sdk/wallet/standard.d.ts
+/** The Wallet Standard and Sign-In-With-Solana, as far as signing in needs them. */
+/** As a wallet registers itself: its word, and nobody else's. */
+interface StandardWallet {
+  readonly version: string;
+  readonly name: string;
+  readonly icon: string;
+  readonly chains: readonly string[];
+  readonly features: Readonly<Record<string, unknown>>;
+  readonly accounts: readonly StandardAccount[];
+}
+interface StandardAccount {
+  /** Base58. */
+  readonly address: string;
+  readonly publicKey: Uint8Array;
+  readonly chains: readonly string[];
+  readonly features: readonly string[];
+  readonly label?: string;
+}
+/** A wallet that can sign in. */
+interface Wallet {
+  /** To be shown as text: at most 64 characters, none of which hides or turns others. */
+  readonly name: string;
+  /** A `data:` image for `<img src>`; undefined where the wallet's is something else, which would be fetched or run. */
+  readonly icon: string | undefined;
+  /** Whether one click is enough to sign in. Else the wallet is connected first, and may need a second one. */
+  readonly signsIn: boolean;
+  readonly standard: StandardWallet;
+}
+/** What is to be signed. Times are ISO 8601, `domain` is the page's host with its port. */
+interface SignInInput {
+  readonly domain?: string | undefined;
+  readonly address?: string | undefined;
+  readonly statement?: string | undefined;
+  readonly uri?: string | undefined;
+  readonly version?: string | undefined;
+  /** `mainnet`, `devnet`, `testnet`, `localnet`, or one of these after `solana:`. */
+  readonly chainId?: string | undefined;
+  /** At least 8 letters and digits. */
+  readonly nonce?: string | undefined;
+  readonly issuedAt?: string | undefined;
+  readonly expirationTime?: string | undefined;
+  readonly notBefore?: string | undefined;
+  readonly requestId?: string | undefined;
+  readonly resources?: readonly string[] | undefined;
+}
+/** As a wallet's feature `solana:signIn` gives it. */
+interface SignInOutput {
+  readonly account: StandardAccount;
+  readonly signedMessage: Uint8Array;
+  readonly signature: Uint8Array;
+  readonly signatureType?: "ed25519";
+}
+//#endregion
+//#region sdk/wallet/registry.d.ts
+type Listener = (wallets: readonly Wallet[]) => void;
+/** The wallets that are here now and can sign in, in the order in which they came. */
+declare function wallets(): readonly Wallet[];
+/**
+* Calls `listener` with the wallets that are here, at once and whenever one comes or goes.
+* @returns what ends that
+*/
+declare function onWallets(listener: Listener): () => void;
+//#endregion
+//#region sdk/wallet/sign-in.d.ts
+interface ConnectOptions {
+  /** Only what the visitor allowed before: no window opens. Default false. */
+  readonly silent?: boolean;
+  /** What the wallet shows stays open: pages cannot close it. */
+  readonly signal?: AbortSignal;
+}
+interface SignInOptions {
+  /**
+  * What a wallet is to sign that cannot sign in by itself: a text, or what makes it of the address, such as `signInText`. Without it
+  * such wallets are refused.
+  */
+  readonly text?: string | ((address: string) => string);
+  /** `signMessage`: also with a wallet that can sign in, for accounts of hardware that cannot. */
+  readonly by?: "signIn" | "signMessage";
+  readonly signal?: AbortSignal;
+}
+/** What an issuer verifies: the signature over the bytes that it makes itself, by the key of the address. */
+interface SignedIn {
+  readonly needsGesture?: undefined;
+  /** Base58. */
+  readonly address: string;
+  /** Ed25519, 64 bytes. */
+  readonly signature: Uint8Array;
+  /** What the wallet says that it signed. */
+  readonly signedMessage: Uint8Array;
+}
+/** The wallet is connected, and the click used up: show a second button whose click calls `signIn` again. */
+interface NeedsGesture {
+  readonly needsGesture: true;
+  /** Of the account that will sign. */
+  readonly address: string;
+}
+/**
+* Asks for the wallet's accounts.
+* @returns their addresses
+* @throws RelaymintError WALLET_REFUSED, ABORTED; PROTOCOL_VIOLATION for what is no account.
+*/
+declare function connect(wallet: Wallet, options?: ConnectOptions): Promise<readonly string[]>;
+/**
+* Call it in the handler of a click.
+* @throws RelaymintError WALLET_REFUSED, ABORTED; INVALID_ARGUMENT where a text is needed and none is given; PROTOCOL_VIOLATION for an answer
+* that is none.
+*/
+declare function signIn(wallet: Wallet, input: SignInInput, options?: SignInOptions): Promise<SignedIn | NeedsGesture>;
+/** The text that a wallet shows and signs for this input (Sign-In-With-Solana), for an address. */
+declare function signInText(input: SignInInput, address: string): string;
+//#endregion
+export { type ConnectOptions, type ErrorCode, type NeedsGesture, RelaymintError, type SignInInput, type SignInOptions, type SignInOutput, type SignedIn, type StandardAccount, type StandardWallet, type Wallet, connect, isRelaymintError, onWallets, signIn, signInText, wallets };
+//# sourceMappingURL=wallet.d.ts.map

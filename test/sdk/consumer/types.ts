@@ -1,0 +1,19 @@
+/** Compiled against the packed package, in a project of its own: what its types promise. */
+import { parseName } from 'relaymint';
+import { RelaymintError, siteUrl, type ErrorCode } from 'relaymint/sdk';
+import { signIn, type Wallet } from 'relaymint/sdk/wallet';
+import { openSolanaLedger } from 'relaymint/ledger';
+
+export const url: string = siteUrl(parseName('demo.web3').name, 8402);
+export const code: ErrorCode = new RelaymintError('TIMEOUT', 'It took too long.').code;
+export const open: typeof openSolanaLedger = openSolanaLedger;
+// @ts-expect-error a port is a number
+siteUrl('demo.web3', '8402');
+
+/** Who forgets that a second click may be needed does not compile. */
+export async function signature(wallet: Wallet): Promise<Uint8Array | undefined> {
+  const answer = await signIn(wallet, { nonce: 'a1b2c3d4' });
+  // @ts-expect-error there may be none
+  const { length } = answer.signature;
+  return answer.needsGesture === true || length === 0 ? undefined : answer.signature;
+}
