@@ -2,13 +2,17 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunningNode } from '../../app/node/index.ts';
+import { publishProfile } from '../../app/roles/own-profile.ts';
 import { publish } from '../../app/roles/publisher.ts';
 import { startIssuer, type RunningIssuer } from '../../app/sso/index.ts';
 import { createTestnet, type Testnet } from '../../app/testnet/index.ts';
 import { silentLog } from '../../core/ports.ts';
 import { parseManifestFile } from '../../sites/manifest/index.ts';
 import { Cleanup, temporaryFolder } from '../sites/kit.ts';
-import { Browser, ask, publicClient, redeem, signIn, wallet } from '../sites/sso/kit.ts';
+import { NAME_CACHE_MILLIS } from '../../core/limits.ts';
+import { signConsent } from '../../sites/profile/index.ts';
+import { Browser, answerTo, ask, begin, publicClient, redeem, register, signIn, wallet } from '../sites/sso/kit.ts';
 import { publisherRole } from './publisher.ts';
 import { fetchHere } from './visitor.ts';
 
@@ -53,6 +57,39 @@ beforeAll(async () => {
   cleanup.add(() => issuer[Symbol.asyncDispose]());
 });
 afterAll(() => cleanup.run());
+
+describe('a profile', () => {
+  it('says who signed in, and which other wallets may sign in as it (I1)', async () => {
+    const name = 'ann.sso';
+    const { ledger } = testnet.gateway.node;
+    const other = wallet(new Uint8Array(32).fill(4));
+    const as = async <T>(work: (node: RunningNode) => Promise<T>): Promise<T> => {
+      await using opened = await testnet.open(publisherRole, 'ann');
+      return await work(opened.node);
+    };
+    const words = { displayName: 'Ann Lee', links: [] };
+    const delivery = { name, hosts: [], replicas: 1, relays: 0, royaltyBps: 0, years: 1, replace: false, signal };
+    const silent = { onImport: () => {}, onUpload: () => {}, onRegistration: () => {} };
+    await as((node) => publishProfile(node, { ...delivery, ...silent, step: { kind: 'create', words } }));
+    const url = new URL(issuer.issuer);
+    const client = await register({ url });
+    const refused = async (): Promise<unknown> => {
+      const browser = new Browser();
+      const { page, challenge } = await begin(browser, await ask(client));
+      return JSON.parse((await browser.post(`${page}/login`, answerTo(challenge, other, { profile: name }))).text);
+    };
+    expect(await refused()).toMatchObject({ error: 'SIGN_IN_REFUSED' });
+    const record = await ledger.name(name);
+    if (record === undefined) throw new Error('it is registered');
+    const { owner, registeredAt: tenure } = record;
+    const consent = await signConsent({ name, owner, tenure, created: await ledger.now() }, other);
+    await as((node) => publishProfile(node, { ...delivery, ...silent, step: { kind: 'bind', consent } }));
+    testnet.clock.advance(NAME_CACHE_MILLIS + 60_000);
+    const asked = await ask(client);
+    const tokens = await redeem(client, await signIn(new Browser(), asked, other, { profile: name }), asked);
+    expect(tokens.claims()).toMatchObject({ name: 'Ann Lee', preferred_username: name, posts_payout: owner });
+  });
+});
 
 describe('a site by its name', () => {
   it.each(['http://shop-web3.localhost:8402', 'http://shop-web3.localhost:8500', 'https://shop.web3'])(
