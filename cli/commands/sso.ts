@@ -15,6 +15,7 @@ import {
   port,
   someWords,
   standard,
+  storeUrl,
   toggle,
   webOrigin,
   type ValuesOf,
@@ -39,6 +40,7 @@ import { addSettings, argumentOf } from '../settings.ts';
 import { addReaderOptions, openLedger } from './transact.ts';
 
 const NAMES = declarePurpose('sign-in');
+const STORE = declarePurpose('sign-in-store');
 
 const serveSection = {
   data: standard(
@@ -63,6 +65,11 @@ const serveSection = {
     '--gateway <url>',
     webOrigin,
     `a gateway through which profiles and manifests of .web3 sites are read, such as http://localhost:${DEFAULT_GATEWAY_PORT}; each is checked by what the ledger says`,
+  ),
+  store: optional(
+    '--store <url>',
+    storeUrl,
+    'a server that keeps the records, for several instances of one issuer: redis://, rediss:// or postgres://USER:PASSWORD@HOST/DATABASE; LevelDB in the data folder if not given. Others on the machine see options: RELAYMINT_SSO_STORE hides the password',
   ),
 };
 type ServeOptions = ReaderOptions & ValuesOf<typeof serveSection>;
@@ -109,15 +116,17 @@ async function run(options: ServeOptions): Promise<void> {
   const log = createLog(options.logLevel, 'sso');
   using lifecycle = watchLifecycle();
   const { startIssuer } = await load();
-  await using opened = openLedger(options, [NAMES]);
+  await using opened = openLedger(options, [NAMES, STORE]);
   await using issuer = await startIssuer({
     dataDir: path.resolve(options.data),
     port: options.port,
     address: options.address,
     issuer: options.issuer,
     gateway: options.gateway,
+    store: options.store,
     ledger: opened.ledger,
     fetch: opened.policy.fetch(NAMES),
+    connect: (target, how) => opened.policy.connect(STORE, target, how),
     clock: systemClock,
     log,
   });

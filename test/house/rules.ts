@@ -63,6 +63,7 @@ export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[
     what: ['dns/promises lookup'],
     why: 'looks a name up before it is dialled, so that no stranger names a private address; never for an anonymous node',
   },
+  'sites/sso/redis-store.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
   'node/link/tls.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
 };
 
