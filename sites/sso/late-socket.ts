@@ -44,21 +44,28 @@ export class LateSocket extends Duplex {
 
   /** What is written until it is done waits in the stream. */
   override _construct(done: (error?: Error) => void): void {
-    this.#open().then(
-      (inner) => {
-        this.#inner = inner;
-        this.connecting = false;
-        inner.on('data', (chunk: Uint8Array) => {
-          if (!this.push(chunk)) inner.pause();
-        });
-        inner.once('end', () => this.push(null));
-        inner.once('error', (error) => this.destroy(error));
-        inner.once('close', () => this.destroy());
-        done();
-        this.emit('connect');
-      },
-      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
-    );
+    const begin = async (): Promise<void> => done(await this.#begin());
+    void begin();
+  }
+
+  /** @returns why there is no connection. */
+  async #begin(): Promise<Error | undefined> {
+    let inner: Duplex;
+    try {
+      inner = await this.#open();
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+    this.#inner = inner;
+    this.connecting = false;
+    inner.on('data', (chunk: Uint8Array) => {
+      if (!this.push(chunk)) inner.pause();
+    });
+    inner.once('end', () => this.push(null));
+    inner.once('error', (error) => this.destroy(error));
+    inner.once('close', () => this.destroy());
+    process.nextTick(() => this.emit('connect'));
+    return undefined;
   }
 
   override _read(): void {

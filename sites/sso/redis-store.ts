@@ -12,6 +12,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { AbstractConnector, Redis } from 'ioredis';
 import { orAborted } from '../../core/abort.ts';
+import { backoff, type Backoff } from '../../core/backoff.ts';
 import { RelaymintError, isRelaymintError, messageOf } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
@@ -33,8 +34,7 @@ import {
 
 const PORT = 6379;
 const PAGE = 500;
-const RETRY_LEAST_MILLIS = 50;
-const RETRY_MOST_MILLIS = 2_000;
+const RETRY: Backoff = { first: 100, last: 2_000 };
 
 /** KEYS: the record, keys, ends. ARGV: KEY, text, milliseconds, "NX" to leave what is there. 1: written. */
 const WRITE = `
@@ -126,7 +126,7 @@ class RedisIssuerStore implements IssuerStore {
       // A claim whose answer was lost is sent again, and then refused: at most one gets it, perhaps none.
       maxRetriesPerRequest: 1,
       commandTimeout: SERVER_MILLIS,
-      retryStrategy: (times) => Math.min(RETRY_LEAST_MILLIS * 2 ** times, RETRY_MOST_MILLIS),
+      retryStrategy: (failures) => backoff(failures, RETRY),
     });
     this.#redis.on('error', (error: unknown) => {
       // Said once, not each time it tries.

@@ -12,5 +12,6 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true, maxRetries: 3 }));
 
-describe('records in LevelDB', () =>
-  storeCompliance(() => ({ isShared: false, open: (clock) => openLevelStore(folder, { clock, log: silentLog }) })));
+describe('records in LevelDB', () => {
+  storeCompliance(() => ({ isShared: false, open: (clock) => openLevelStore(folder, { clock, log: silentLog }) }));
+});

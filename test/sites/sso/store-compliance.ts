@@ -70,7 +70,7 @@ export function storeCompliance(setup: () => StoreSetup): void {
     expect(await store.keys('a', 99)).toEqual(sorted([...ODD, 'aXb']));
     expect(await store.keys('a', 3)).toEqual(sorted([...ODD, 'aXb']).slice(0, 3));
     for (const key of ODD) {
-      expect([await store.keys(key, 9), await store.get(key)], key).toEqual([[key], key]);
+      expect([await store.keys(key, 9), await store.get(key)]).toEqual([[key], key]);
     }
   });
 
