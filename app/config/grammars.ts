@@ -107,7 +107,7 @@ export const webOrigin: Grammar<URL> = grammar((text) => {
   if (url !== undefined && isWeb && url.href === `${url.origin}/`) return url;
   throw new RangeError('Write an address without a path: https://id.example.org, or http://localhost:8402.');
 });
-/** A server that keeps records. What is wrong is said without the text: a password may stand in it. */
+/** A server that keeps records. */
 export const storeUrl: Grammar<URL> = grammar((text) => {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   const isRedis = url?.protocol === 'redis:' || url?.protocol === 'rediss:';
