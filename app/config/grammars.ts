@@ -107,6 +107,20 @@ export const webOrigin: Grammar<URL> = grammar((text) => {
   if (url !== undefined && isWeb && url.href === `${url.origin}/`) return url;
   throw new RangeError('Write an address without a path: https://id.example.org, or http://localhost:8402.');
 });
+/** A server that keeps records. */
+export const storeUrl: Grammar<URL> = grammar((text) => {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  const isRedis = url?.protocol === 'redis:' || url?.protocol === 'rediss:';
+  const isPostgres = url?.protocol === 'postgres:' || url?.protocol === 'postgresql:';
+  const rest = url === undefined ? '' : url.search + url.hash;
+  const isWhole = isRedis
+    ? rest === '' && /^(\/\d{0,4})?$/.test(url.pathname)
+    : isPostgres && /^(\?sslmode=(disable|verify-full))?$/.test(rest) && /^(\/[^/]*)?$/.test(url.pathname);
+  if (url !== undefined && url.hostname !== '' && isWhole) return url;
+  throw new RangeError(
+    'Write redis://HOST:PORT/NUMBER, rediss:// for TLS, or postgres://USER@HOST:PORT/DATABASE, which may end with ?sslmode=disable.',
+  );
+});
 /** A name as it is written down: lower case, with its TLD. */
 export const name: Grammar<string> = grammar((text) => parseName(text).name);
 /** A name that can be registered. */

@@ -23,6 +23,7 @@ export {
   sol,
   soldForToken,
   wallet,
+  storeUrl,
   webOrigin,
 } from './grammars.ts';
 export type { Keeping, SoldForToken } from './grammars.ts';

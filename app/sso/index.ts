@@ -4,7 +4,14 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import type { Clock, Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
 import { unusedPort } from '../../platform/listen.ts';
-import { openIssuer, openLevelStore } from '../../sites/sso/index.ts';
+import {
+  openIssuer,
+  openLevelStore,
+  openPostgresStore,
+  openRedisStore,
+  type IssuerStore,
+  type StoreConnect,
+} from '../../sites/sso/index.ts';
 import type { SolanaChain } from '../../sites/siws/index.ts';
 import { createDirectory } from './directory.ts';
 
@@ -16,9 +23,13 @@ export interface IssuerSettings {
   /** Where others find it. Absent: http://localhost:PORT. */
   readonly issuer: URL | undefined;
   readonly gateway: URL | undefined;
+  /** A server that several instances share. Absent: LevelDB in the data folder. */
+  readonly store?: URL | undefined;
   readonly ledger: Pick<LedgerReader, 'name'> & { chain(): Promise<string> };
   /** By the transport policy. */
   readonly fetch: typeof globalThis.fetch;
+  /** The same, to the server of `store`. */
+  readonly connect: StoreConnect;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -35,14 +46,14 @@ const NETWORKS: Readonly<Record<string, SolanaChain>> = {
   '4uhcVJyU9pJkvQyS88uRDiswHXSCkY3z': 'solana:testnet',
 };
 
-/** @throws RelaymintError INVALID_CONFIG, ADDRESS_IN_USE, FILE_IN_USE, KEY_FILE_UNSAFE; what the ledger throws. */
+/** @throws RelaymintError INVALID_CONFIG, ADDRESS_IN_USE, FILE_IN_USE, KEY_FILE_UNSAFE, CONNECTION_LOST (the store); what the ledger throws. */
 export async function startIssuer(settings: IssuerSettings): Promise<RunningIssuer> {
   const { dataDir, address, clock, log } = settings;
   await using stack = new AsyncDisposableStack();
   const chain = await settings.ledger.chain();
-  const store = stack.use(await openLevelStore(path.join(dataDir, 'sign-in'), { clock, log }));
   const port = settings.port === 0 ? await unusedPort(address, 'the issuer') : settings.port;
   const url = settings.issuer ?? new URL(`http://localhost:${port}`);
+  const store = stack.use(await openStore(url, settings));
   const issuer = stack.use(
     await openIssuer({
       issuer: url,
@@ -58,4 +69,13 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
   await issuer.listen({ port, address });
   const moved = stack.move();
   return { issuer: issuer.id, port, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
+}
+
+async function openStore(
+  issuer: URL,
+  { store, dataDir, connect, clock, log }: Pick<IssuerSettings, 'store' | 'dataDir' | 'connect' | 'clock' | 'log'>,
+): Promise<IssuerStore> {
+  if (store === undefined) return await openLevelStore(path.join(dataDir, 'sign-in'), { clock, log });
+  const openServer = store.protocol.startsWith('redis') ? openRedisStore : openPostgresStore;
+  return await openServer(store, { issuer, connect, clock, log });
 }

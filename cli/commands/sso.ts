@@ -11,10 +11,12 @@ import {
   ip,
   name as anyName,
   optional,
+  parseText,
   place,
   port,
   someWords,
   standard,
+  storeUrl,
   toggle,
   webOrigin,
   type ValuesOf,
@@ -39,6 +41,7 @@ import { addSettings, argumentOf } from '../settings.ts';
 import { addReaderOptions, openLedger } from './transact.ts';
 
 const NAMES = declarePurpose('sign-in');
+const STORE = declarePurpose('sign-in-store');
 
 const serveSection = {
   data: standard(
@@ -63,6 +66,11 @@ const serveSection = {
     '--gateway <url>',
     webOrigin,
     `a gateway through which profiles and manifests of .web3 sites are read, such as http://localhost:${DEFAULT_GATEWAY_PORT}; each is checked by what the ledger says`,
+  ),
+  store: optional(
+    '--store <url>',
+    someWords,
+    'a server that keeps the records, for several instances of one issuer: redis://, rediss:// or postgres://USER:PASSWORD@HOST/DATABASE; LevelDB in the data folder if not given. Others on the machine see options: RELAYMINT_SSO_STORE hides the password',
   ),
 };
 type ServeOptions = ReaderOptions & ValuesOf<typeof serveSection>;
@@ -109,15 +117,17 @@ async function run(options: ServeOptions): Promise<void> {
   const log = createLog(options.logLevel, 'sso');
   using lifecycle = watchLifecycle();
   const { startIssuer } = await load();
-  await using opened = openLedger(options, [NAMES]);
+  await using opened = openLedger(options, [NAMES, STORE]);
   await using issuer = await startIssuer({
     dataDir: path.resolve(options.data),
     port: options.port,
     address: options.address,
     issuer: options.issuer,
     gateway: options.gateway,
+    store: storeOf(options.store),
     ledger: opened.ledger,
     fetch: opened.policy.fetch(NAMES),
+    connect: (target, how) => opened.policy.connect(STORE, target, how),
     clock: systemClock,
     log,
   });
@@ -126,6 +136,17 @@ async function run(options: ServeOptions): Promise<void> {
     `The issuer is ${issuer.issuer}\nSites find everything at ${issuer.issuer}/.well-known/openid-configuration\nPeople see and end what they allowed at ${issuer.issuer}/account\nCtrl-C stops it.`,
   );
   await lifecycle.ended;
+}
+
+/** What is wrong with it is said without saying it: a password may be in it. @throws RelaymintError INVALID_CONFIG. */
+function storeOf(text: string | undefined): URL | undefined {
+  if (text === undefined) return undefined;
+  try {
+    return parseText({ grammar: storeUrl }, text);
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error;
+    throw new RelaymintError('INVALID_CONFIG', '--store is not the address of a store.', { remedy: error.message });
+  }
 }
 
 async function signFor(code: string, options: SignOptions): Promise<void> {

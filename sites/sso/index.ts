@@ -2,3 +2,7 @@
 export type { Directory, IssuerStore, NameClient, NameHolding, PublicProfile } from './contract.ts';
 export { openIssuer, type Issuer, type IssuerOptions } from './issuer.ts';
 export { openLevelStore } from './level-store.ts';
+export type { StoreConnect } from './late-socket.ts';
+export { openPostgresStore } from './postgres-store.ts';
+export { openRedisStore } from './redis-store.ts';
+export type { ServerStoreOptions } from './server-store.ts';

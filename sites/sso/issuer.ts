@@ -18,6 +18,7 @@ import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
 import { Visitors } from './visitors.ts';
+import { assertSameSecrets } from './server-store.ts';
 
 /** How often it is looked whether a signing key is due. */
 const KEYS_MILLIS = 60_000;
@@ -51,10 +52,12 @@ export interface Issuer extends AsyncDisposable {
   listen(at: ListenAt): Promise<number>;
 }
 
-/** @throws RelaymintError INVALID_CONFIG; what `openSecrets` throws. */
+/** @throws RelaymintError INVALID_CONFIG (also: the store is that of an issuer with other secrets); what `openSecrets` and the store throw. */
 export async function openIssuer(options: IssuerOptions): Promise<Issuer> {
   assertIssuer(options.issuer);
-  return new HttpIssuer(options, await openSecrets(secretsPlace(options)));
+  const secrets = await openSecrets(secretsPlace(options));
+  await assertSameSecrets(options.store, secrets.subjects, options.clock);
+  return new HttpIssuer(options, secrets);
 }
 
 /** True for what only this machine reaches, or nobody can listen to on the way. */

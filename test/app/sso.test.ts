@@ -51,6 +51,7 @@ beforeAll(async () => {
     gateway: new URL(testnet.url),
     ledger: testnet.gateway.node.ledger,
     fetch: fetchHere,
+    connect: () => Promise.reject(new Error('its records are here')),
     clock: testnet.clock,
     log: silentLog,
   });

@@ -98,9 +98,11 @@ describe('relaymint sso', () => {
   it.each([
     [['--issuer', 'http://id.example.org'], 'https://HOST'],
     [['--issuer', 'https://id.example.org/path'], 'without a path'],
+    [['--store', 'redis://ann:hunter2@127.0.0.1/x?y'], 'Write redis://'],
   ])('says what is wrong with %j', async (args, words) => {
     const refused = await run(['sso', 'serve', '--data', folder, '--ledger', ledger.url, ...args]);
     expect(refused.code).toBeGreaterThan(0);
     expect(refused.stderr).toContain(words);
+    expect(refused.stderr).not.toContain('hunter2');
   });
 });

@@ -67,6 +67,7 @@ export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[
     what: ['global fetch'],
     why: 'runs in the page of a site, whose connections the browser opens; no node imports it',
   },
+  'sites/sso/redis-store.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
   'node/link/tls.ts': { what: ['tls connect'], why: 'TLS over a connection that the policy opened' },
 };
 
