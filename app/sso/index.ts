@@ -12,6 +12,7 @@ import {
   type IssuerStore,
   type StoreConnect,
 } from '../../sites/sso/index.ts';
+import { isLoopback } from '../../node/transport/index.ts';
 import type { SolanaChain } from '../../sites/siws/index.ts';
 import { createDirectory } from './directory.ts';
 
@@ -60,6 +61,8 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
       dataDir,
       store,
       directory: createDirectory(settings),
+      // TLS is a proxy's. Where only this machine can connect, what that proxy says of its visitors is believed.
+      isBehindProxy: isLoopback(address),
       network: NETWORKS[chain] ?? 'localnet',
       chain,
       clock,
