@@ -69,7 +69,7 @@ interface Visitor {
 }
 
 /** `programs`: what the client needs of this machine besides Chromium. */
-export function describeClient(name: string, start: StartSite, programs: string | undefined = undefined): void {
+export function describeClient(name: string, start: StartSite, programs?: string): void {
   const chromiumMissing = existsSync(CHROMIUM) ? undefined : 'apt-get install chromium';
   const lacking = [chromiumMissing, programs].filter((one) => one !== undefined).join('; ');
 

@@ -2,6 +2,7 @@
 import express from 'express';
 import session from 'express-session';
 import * as oidc from 'openid-client';
+import { z } from 'zod';
 import { register } from '../kit.ts';
 import { describeClient, homePage, serveAt, siteOrigin } from './kit.ts';
 
@@ -43,7 +44,7 @@ describeClient('openid-client', async (issuer, cleanup) => {
         expectedState: request.session.state ?? '',
       });
       const told = await oidc.fetchUserInfo(config, tokens.access_token, tokens.claims()?.sub ?? '');
-      request.session.who = String(told['wallet_address']);
+      request.session.who = z.string().parse(told['wallet_address']);
       request.session.idToken = tokens.id_token;
       response.redirect('/');
     } catch (error) {

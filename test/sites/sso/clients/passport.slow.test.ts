@@ -4,6 +4,7 @@ import session from 'express-session';
 import { decodeJwt } from 'jose';
 import { Passport } from 'passport';
 import OpenIdConnectStrategy, { type VerifyCallback } from 'passport-openidconnect';
+import { z } from 'zod';
 import { register } from '../kit.ts';
 import { describeClient, homePage, serveAt, siteOrigin } from './kit.ts';
 
@@ -27,7 +28,7 @@ describeClient('passport-openidconnect', async (issuer, cleanup) => {
         scope: ['wallet'],
       },
       (_issuer: string, _profile: object, _context: object, idToken: string | object, verified: VerifyCallback) =>
-        verified(null, { who: decodeJwt(String(idToken))['wallet_address'] }),
+        verified(null, { who: decodeJwt(z.string().parse(idToken))['wallet_address'] }),
     ),
   );
   passport.serializeUser((user, done) => done(null, user));
