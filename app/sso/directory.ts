@@ -1,4 +1,5 @@
 /** Names for an issuer: what the ledger says of them, and what their owners signed, read through a gateway that nobody has to trust. */
+import { isIP } from 'node:net';
 import { LRUCache } from 'lru-cache';
 import { deadline, orAborted } from '../../core/abort.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
@@ -21,7 +22,10 @@ export interface DirectoryOptions {
 }
 
 /** Strangers name the names that are looked up. */
-const QUESTIONS = { atOnce: 32, restMillis: 100, kept: 4_096 };
+const QUESTIONS = { atOnce: 32, restMillis: 20, kept: 4_096 };
+/** Whoever asks for clients that are none keeps nobody from signing in. */
+const LANES = ['people', 'sites'] as const;
+type Lane = (typeof LANES)[number];
 /** How long what the ledger said counts. */
 const KNOWN_MILLIS = 5_000;
 /** The same for what was found under one state of a record: what was missing may come. */
@@ -30,14 +34,20 @@ const FETCH_MILLIS = 8_000;
 const LOOKING_UP = 'Looking up a name';
 const MANIFEST = '/.well-known/relaymint/manifest.cbor';
 
+/** @throws RelaymintError INVALID_CONFIG: nothing can be below that gateway's address. */
 export function createDirectory({ ledger, gateway, fetch, clock }: DirectoryOptions): Directory {
-  const records = new Questions<NameRecord | undefined>({ ...QUESTIONS, now: () => clock.now() });
+  if (gateway !== undefined && isIP(gateway.hostname.replace(/^\[|\]$/g, '')) !== 0) {
+    throw new RelaymintError('INVALID_CONFIG', `Sites are below a name, not below ${gateway.hostname}.`, {
+      remedy: 'Give the name of the gateway: http://localhost:8402.',
+    });
+  }
+  const records = new Questions<NameRecord | undefined>({ ...QUESTIONS, lanes: LANES, now: () => clock.now() });
   const [manifests, profiles] = [filesOf(clock), filesOf(clock)];
 
-  const recordOf = async (name: string, signal: AbortSignal): Promise<NameRecord | undefined> => {
+  const recordOf = async (name: string, lane: Lane, signal: AbortSignal): Promise<NameRecord | undefined> => {
     const known = records.known(name, KNOWN_MILLIS);
     if (known !== undefined) return known.answer;
-    return await orAborted(records.ask(name, () => ledger.name(name)) ?? busy(), signal, LOOKING_UP);
+    return await orAborted(records.ask(name, () => ledger.name(name), lane) ?? busy(), signal, LOOKING_UP);
   };
 
   const fetched = async (name: string, path: string, most: number): Promise<Uint8Array | undefined> => {
@@ -73,17 +83,17 @@ export function createDirectory({ ledger, gateway, fetch, clock }: DirectoryOpti
 
   return {
     holding: async (name, signal) => {
-      const record = await recordOf(name, signal);
+      const record = await recordOf(name, 'people', signal);
       return record && holdingOf(record);
     },
     profile: async ({ name }, signal) => {
-      const record = await recordOf(name, signal);
+      const record = await recordOf(name, 'people', signal);
       if (record === undefined || record.root.length === 0) return undefined;
       const encoded = await kept(profiles, record, () => fetched(name, `/${PROFILE_PATH}`, MAX_PROFILE_BYTES), signal);
       return encoded && publicProfile(encoded, record);
     },
     client: async (name, signal): Promise<NameClient | undefined> => {
-      const record = await recordOf(name, signal);
+      const record = await recordOf(name, 'sites', signal);
       if (record === undefined || record.status === 'expired' || record.manifest.length === 0) return undefined;
       const block = await kept(manifests, record, () => fetched(name, MANIFEST, MAX_MANIFEST_BYTES), signal);
       if (block === undefined) return undefined;

@@ -5,6 +5,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import type { LedgerReader } from '../../ledger/contract.ts';
 import { unusedPort } from '../../platform/listen.ts';
 import {
+  issuerKey,
   openIssuer,
   openLevelStore,
   openPostgresStore,
@@ -78,7 +79,9 @@ async function openStore(
   issuer: URL,
   { store, dataDir, connect, clock, log }: Pick<IssuerSettings, 'store' | 'dataDir' | 'connect' | 'clock' | 'log'>,
 ): Promise<IssuerStore> {
-  if (store === undefined) return await openLevelStore(path.join(dataDir, 'sign-in'), { clock, log });
+  // Records of one issuer mean nothing to another, which has other secrets.
+  if (store === undefined)
+    return await openLevelStore(path.join(dataDir, `sign-in-${issuerKey(issuer)}`), { clock, log });
   const openServer = store.protocol.startsWith('redis') ? openRedisStore : openPostgresStore;
   return await openServer(store, { issuer, connect, clock, log });
 }

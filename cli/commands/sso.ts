@@ -97,7 +97,7 @@ export function ssoCommand(program: Command): void {
   addSettings(addReaderOptions(serve), serveSection, 'sso')
     .addHelpText(
       'after',
-      `\nExamples:\n  relaymint sso serve --gateway http://localhost:${DEFAULT_GATEWAY_PORT}\n  relaymint sso serve --issuer https://id.example.org --address 127.0.0.1\n`,
+      `\nExamples:\n  relaymint sso serve --gateway http://localhost:${DEFAULT_GATEWAY_PORT}\n  relaymint sso serve --issuer https://id.example.org --gateway https://example.org\n`,
     )
     .action(run);
   const sign = sso
@@ -133,7 +133,7 @@ async function run(options: ServeOptions): Promise<void> {
   });
   output.value({ event: 'ready', issuer: issuer.issuer, port: issuer.port, ready: true });
   output.line(
-    `The issuer is ${issuer.issuer}\nSites find everything at ${issuer.issuer}/.well-known/openid-configuration\nPeople see and end what they allowed at ${issuer.issuer}/account\nCtrl-C stops it.`,
+    `The issuer is ${issuer.issuer}\nSites find everything at ${issuer.issuer}/.well-known/openid-configuration\nPeople see and end what they allowed at ${issuer.issuer}/account\n${options.gateway === undefined ? 'Without --gateway, neither .web3 sites nor profiles are known here beyond their names.\n' : ''}Ctrl-C stops it.`,
   );
   await lifecycle.ended;
 }

@@ -12,7 +12,7 @@ import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
 import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
-import { clientPlace } from './clients.ts';
+import { clientName, clientPlace } from './clients.ts';
 import type { IssuerStore } from './contract.ts';
 import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
@@ -106,7 +106,9 @@ export class Accounts {
     const { Client } = this.#options.provider();
     const grants: (HeldGrant & { place: string })[] = [];
     for (const grant of await grantsOf(this.#options.store, wallet)) {
-      const client = await Client.find(grant.clientId);
+      // A site whose manifest is away or wrong is ended like any other.
+      const isNamed = clientName(grant.clientId) !== undefined;
+      const client = isNamed ? undefined : await Client.find(grant.clientId);
       const [redirectUri] = client?.redirectUris ?? [];
       grants.push({
         ...grant,

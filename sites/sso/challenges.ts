@@ -20,6 +20,8 @@ import type { Account, ProfileTenure } from './subject.ts';
 export const MAX_BODY = 4_096;
 /** Challenges that one interaction has at once: a new one for each look at the page. */
 const MAX_CHALLENGES = 16;
+/** Answers that one interaction takes: each costs signatures and a record. */
+const MAX_ANSWERS = 32;
 /** How long a look-up of a name may take before a sign-in fails. */
 const LOOK_UP_MILLIS = 10_000;
 /** Longer than any challenge is good. */
@@ -53,7 +55,9 @@ export class Challenges {
   /** `requestId`: what it is for; only that takes an answer. `client`: what the person recognises. @throws RelaymintError LIMIT_EXCEEDED. */
   async create(requestId: string, client: string): Promise<Challenge> {
     const { issuer, network, store, clock } = this.#options;
-    if ((await store.keys(keyOf(requestId, ''), MAX_CHALLENGES)).length >= MAX_CHALLENGES) {
+    const waiting = await store.keys(keyOf(requestId, ''), MAX_CHALLENGES);
+    const answered = await store.keys(takenKey(keyOf(requestId, '')), MAX_ANSWERS);
+    if (waiting.length >= MAX_CHALLENGES || answered.length >= MAX_ANSWERS) {
       throw new RelaymintError('LIMIT_EXCEEDED', 'There were too many tries to sign in.', {
         remedy: 'Wait five minutes, or begin again at the site.',
       });
@@ -92,7 +96,7 @@ export class Challenges {
     const { store, clock } = this.#options;
     const key = keyOf(requestId, nonce);
     const kept = await store.get(key);
-    const isFirst = kept !== undefined && (await store.claim(`taken:${key}`, unixMillis(clock.now() + TAKEN_MILLIS)));
+    const isFirst = kept !== undefined && (await store.claim(takenKey(key), unixMillis(clock.now() + TAKEN_MILLIS)));
     if (!isFirst) throw over();
     await store.delete(key);
     return challengeSchema.parse(JSON.parse(kept));
@@ -146,6 +150,10 @@ function over(): RelaymintError {
   return new RelaymintError('SIGN_IN_REFUSED', 'This was signed for a request that is over.', {
     remedy: 'Sign the new one that the page shows.',
   });
+}
+
+function takenKey(key: string): string {
+  return `taken:${key}`;
 }
 
 function keyOf(requestId: string, nonce: string): string {

@@ -9,7 +9,7 @@ import { MAX_CLIENT_LETTERS } from '../../core/limits.ts';
 import { inlineName, isName, nameOfFullHost, parseName } from '../../core/name.ts';
 import { unixSeconds } from '../../core/units.ts';
 import type { Directory } from './contract.ts';
-import { hostSector, nameSector, type Sector } from './subject.ts';
+import { clientSector, hostSector, nameSector, type Sector } from './subject.ts';
 
 const WEB3 = '.web3';
 /** Says to the library which tenure of the name it is; nothing is fetched from there. */
@@ -30,13 +30,32 @@ export function wrongInClient(metadata: AdapterPayload): string | undefined {
   const redirects = z.array(z.string()).parse(metadata['redirect_uris']);
   const open = redirects.find((uri) => isReadOnTheWay(new URL(uri)));
   if (open !== undefined) return `${open} is not taken: others read what is sent there; use https`;
+  // What a program's own scheme calls its host is nobody's, and would be shown as one.
+  const dressed = redirects.find((uri) => !isWeb(new URL(uri)) && new URL(uri).host !== '');
+  if (dressed !== undefined) return `${dressed} is not taken: write it without a host, as com.example.app:/back`;
   try {
-    hostSector(redirects);
+    registeredSector(redirects);
   } catch (error) {
     if (error instanceof RelaymintError) return `${error.message} ${error.remedy ?? ''}`.trim();
     throw error;
   }
   return undefined;
+}
+
+/** What a client may not become that is registered: its visitors would be known to it as another site knows them. */
+export function wrongInChange(before: AdapterPayload, after: AdapterPayload): string | undefined {
+  const sector = ({ redirect_uris: uris = [] }: AdapterPayload): string => registeredSector(uris) ?? 'its own';
+  return sector(before) === sector(after) ? undefined : 'it cannot move to another host: register anew there';
+}
+
+/** undefined: it is a program on its visitors' machines, and known by itself. @throws RelaymintError INVALID_ARGUMENT. */
+function registeredSector(redirectUris: readonly string[]): Sector | undefined {
+  const isSite = redirectUris.some((uri) => isWeb(new URL(uri)) && !isLoopback(new URL(uri).hostname));
+  return isSite ? hostSector(redirectUris) : undefined;
+}
+
+function isWeb({ protocol }: URL): boolean {
+  return protocol === 'https:' || protocol === 'http:';
 }
 
 /** http is for what never leaves a machine, and for what Tor and I2P encrypt. */
@@ -73,7 +92,7 @@ export async function nameClient(
   };
 }
 
-/** Where a name's pages are on the visitor's own machine: nobody else can serve them there. */
+/** Where a name's pages are on the visitor's own machine. Other programs there can listen too: people consent each time. */
 function originsOf(name: string): readonly string[] {
   const full = nameOfFullHost(name) === name ? [`https://${name}`] : [];
   return [`http://${inlineName(name)}.localhost`, ...full];
@@ -106,7 +125,7 @@ function withoutPort(uri: string): string | undefined {
 /** Of a client as the library has it. @throws RelaymintError INVALID_ARGUMENT when it has none. */
 export function sectorOf({ clientId, redirectUris = [], sectorIdentifierUri }: SectorClient): Sector {
   const name = clientName(clientId);
-  if (name === undefined) return hostSector(redirectUris);
+  if (name === undefined) return registeredSector(redirectUris) ?? clientSector(clientId);
   const tenure = TENURE.exec(sectorIdentifierUri ?? '')?.[2];
   if (tenure === undefined) throw new TypeError('a site by its name has its tenure');
   return nameSector({ name, registeredAt: unixSeconds(BigInt(tenure)) });
@@ -120,6 +139,6 @@ export interface SectorClient {
 
 /** For people: what they recognise a client by, which is where it sends them. */
 export function clientPlace(clientId: string, redirectUri: string): string {
-  const { host, protocol } = new URL(redirectUri);
-  return clientName(clientId) ?? (host === '' ? protocol : host);
+  const url = new URL(redirectUri);
+  return clientName(clientId) ?? (isWeb(url) ? url.host : url.protocol);
 }

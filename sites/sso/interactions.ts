@@ -2,6 +2,7 @@
  * How a person signs in and consents: pages for people, and the same steps as JSON for programs (docs/sign-in.md). An interaction belongs to
  * the browser that has its cookie; what it ends with is taken once.
  */
+import { createHash, randomBytes } from 'node:crypto';
 import express, { Router, type Request, type Response } from 'express';
 import type Provider from 'oidc-provider';
 import { errors } from 'oidc-provider';
@@ -37,6 +38,10 @@ export interface InteractionsOptions {
 type Interaction = Awaited<ReturnType<Provider['interactionDetails']>>;
 type Merging = { readonly mergeWithLastSubmission: boolean };
 type Result = Parameters<Provider['interactionResult']>[2];
+
+/** By which a step that was done goes on. */
+const KEY_BYTES = 24;
+const GO_ON_MILLIS = 15 * 60_000;
 
 const OVER =
   'It took too long, is finished already, or was begun in another browser; or this browser keeps no cookies of this page.';
@@ -184,7 +189,26 @@ export class Interactions {
     result: Result,
     how: Merging = { mergeWithLastSubmission: false },
   ): Promise<string> {
-    return await this.#options.provider().interactionResult(request, response, result, how);
+    const { provider, store, clock } = this.#options;
+    const next = new URL(await provider().interactionResult(request, response, result, how));
+    const key = randomBytes(KEY_BYTES).toString('base64url');
+    await store.put(goOnKey(String(request.params['uid']), key), '', unixMillis(clock.now() + GO_ON_MILLIS));
+    next.searchParams.set('key', key);
+    return next.href;
+  }
+
+  /**
+   * Before a sign-in goes on: cookies alone do not say whose browser it is, since whoever is at another port or below the same domain can set them.
+   * Only the browser in which a step was done has its key. @throws errors.SessionNotFound.
+   */
+  async goingOn(request: Request): Promise<void> {
+    const [uid = '', key = ''] = [request.params['uid'], request.query['key']].map((said) =>
+      typeof said === 'string' && /^[\w-]{1,64}$/.test(said) ? said : '',
+    );
+    if ((await this.#options.store.get(goOnKey(uid, key))) === undefined) {
+      throw new errors.SessionNotFound('another browser');
+    }
+    request.url = request.url.split('?')[0] ?? '/';
   }
 
   /** @throws errors.SessionNotFound: it is not there, not this browser's, or not at that step. */
@@ -239,6 +263,10 @@ export function sendTransaction(response: Response, transaction: Uint8Array): vo
 /** True for programs: browsers prefer pages. */
 export function wantsJson(request: Request): boolean {
   return request.accepts(['html', 'json']) === 'json';
+}
+
+function goOnKey(uid: string, key: string): string {
+  return `k:${uid}:${createHash('sha256').update(key).digest('base64url')}`;
 }
 
 function restartKey(uid: string): string {

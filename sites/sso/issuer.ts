@@ -15,7 +15,7 @@ import type { Directory, IssuerStore } from './contract.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
 import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
-import { createProvider, issuerId } from './provider.ts';
+import { AWAY, createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
 import { Visitors } from './visitors.ts';
 import { assertSameSecrets } from './server-store.ts';
@@ -155,7 +155,7 @@ class HttpIssuer implements Issuer {
   /** The library takes keys when it is made: with new keys it is made anew. What is under way ends with the old one. */
   async #turnKeys(): Promise<void> {
     if (this.#options.clock.now() < this.#secrets.until) return;
-    this.#secrets = await openSecrets(secretsPlace(this.#options));
+    this.#secrets = await openSecrets({ ...secretsPlace(this.#options), mustExist: true });
     this.#provider = this.#open(this.#secrets);
     this.#options.log.info({ keys: this.#secrets.keys.map(({ kid }) => kid) }, 'signing keys were turned');
   }
@@ -172,6 +172,10 @@ class HttpIssuer implements Issuer {
     });
     app.use(['/interaction', '/account', '/session'], (request, _response, next) => next(this.#foreign(request)));
     app.use('/interaction', this.#interactions.router);
+    app.get('/auth/:uid', async (request, _response, next) => {
+      await this.#interactions.goingOn(request);
+      next();
+    });
     app.use('/account', this.#accounts.router);
     app.use((request, response) => this.#provider.callback()(request, response));
     app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
@@ -243,8 +247,8 @@ class HttpIssuer implements Issuer {
     const wait = known?.details['retryAfterSeconds'];
     if (wait !== undefined) response.set('Retry-After', String(wait));
     const code = known?.code ?? (status < 500 ? 'INVALID_ARGUMENT' : 'INTERNAL');
-    const text =
-      known?.message ?? (status < 500 ? 'The request is not as it has to be.' : 'Something went wrong here.');
+    const said = known?.message ?? 'The request is not as it has to be.';
+    const text = status < 500 ? said : AWAY;
     if (wantsJson(request)) {
       response.status(status).json({ error: code, error_description: text });
       return;

@@ -11,7 +11,7 @@ import {
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
-import { clientName, isRegistered, nameClient, sectorOf, wrongInClient } from './clients.ts';
+import { clientName, isRegistered, nameClient, sectorOf, wrongInChange, wrongInClient } from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
 import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
@@ -167,8 +167,7 @@ function configuration(options: ProviderOptions): Configuration {
       }
       if (isRelaymintError(error)) {
         // Of the directory or the store: it may be well again in a moment.
-        const { message, code } = error;
-        write(context, messagePage({ status: 503, title: 'That did not work', text: message, code }));
+        write(context, messagePage({ status: 503, title: 'That did not work', text: AWAY, code: error.code }));
         return;
       }
       const text = out.error_description ?? 'The site that sent you here asked for something that cannot be.';
@@ -194,6 +193,8 @@ function configuration(options: ProviderOptions): Configuration {
 }
 
 const HOME = { url: '/', label: 'What this is' };
+/** What is wrong inside is for the operator's log: it names servers and files. */
+export const AWAY = 'Something that signing in needs does not answer now. Try again in a moment.';
 
 function write(context: KoaContextWithOIDC, page: Page): void {
   const { status, headers, text } = writePage(page);
@@ -284,7 +285,8 @@ class ClientRecords extends Records {
 
   /** One that registers. @throws errors.InvalidClientMetadata. */
   override async upsert(id: string, payload: AdapterPayload): Promise<void> {
-    const wrong = wrongInClient(payload);
+    const before = await super.find(id);
+    const wrong = wrongInClient(payload) ?? (before && wrongInChange(before, payload));
     if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
     await super.upsert(id, payload);
   }

@@ -62,7 +62,6 @@ export class Records implements Adapter {
     // Sessions are also found by their uid, and then have to say their id.
     const { jti: _hidden, ...rest } = payload;
     const kept = this.#model === 'Session' ? payload : rest;
-    await this.#store.put(this.#key(hash), JSON.stringify(kept), until);
     const { grantId, uid, accountId } = payload;
     const hangs = grantId !== undefined && OF_GRANTS.includes(this.#model);
     const belongs = accountId !== undefined && OF_ACCOUNTS.includes(this.#model);
@@ -70,6 +69,8 @@ export class Records implements Adapter {
     if (belongs) await this.#store.put(ofWallet(walletOf(accountId), this.#model) + hash, '', until);
     if (this.#model === MANAGER) await this.#store.put(managerKey(hashOf(String(payload['clientId']))), hash, until);
     if (uid !== undefined && this.#model === 'Session') await this.#store.put(`u:${hashOf(uid)}`, hash, until);
+    // Last: what leads nowhere is passed over, and what nothing leads to could not be ended.
+    await this.#store.put(this.#key(hash), JSON.stringify(kept), until);
   }
 
   async find(id: string): Promise<AdapterPayload | undefined> {

@@ -61,16 +61,20 @@ export interface SecretsPlace {
   readonly directory: string;
   readonly issuer: URL;
   readonly clock: Clock;
+  /** They were read before. Default: they are made where there are none. */
+  readonly mustExist?: true;
 }
 
 /**
  * Makes them where there are none, and makes the next keys in time. Each issuer has its own, so that no token of one is good for another.
- * @throws RelaymintError INVALID_ENCODING (damaged), KEY_FILE_UNSAFE (others may read it), STORAGE_FAILED, STORAGE_FULL.
+ * @throws RelaymintError INVALID_ENCODING (damaged), FILE_NOT_FOUND (`mustExist`), KEY_FILE_UNSAFE (others may read it), STORAGE_FAILED, STORAGE_FULL.
  */
 export async function openSecrets(place: SecretsPlace): Promise<IssuerSecrets> {
   const now = place.clock.now();
   let file = await readFile(place);
   if (file === undefined) {
+    // An issuer that runs must not become another one because its folder is away.
+    if (place.mustExist === true) throw notThere(place);
     await create(place, now);
     file = await readFile(place);
     if (file === undefined) throw new TypeError('it was there a moment ago');
@@ -116,6 +120,13 @@ function nextTurn(keys: readonly DatedKey[], now: UnixMillis): UnixMillis {
   return unixMillis(Math.min(...turns.filter((at) => at > now)));
 }
 
+function notThere(place: SecretsPlace): RelaymintError {
+  const { path: file, what } = secretAt(place);
+  return new RelaymintError('FILE_NOT_FOUND', `The ${what} are no longer at ${file}.`, {
+    remedy: 'Put the file back. Until then the issuer goes on with what it has read.',
+  });
+}
+
 async function create(place: SecretsPlace, now: UnixMillis): Promise<void> {
   const file: SecretsFile = {
     version: 1,
@@ -157,7 +168,11 @@ async function readFile(place: SecretsPlace): Promise<SecretsFile | undefined> {
   });
 }
 
+/** In names of files: an issuer's own. */
+export function issuerKey(issuer: URL): string {
+  return createHash('sha256').update(issuer.href).digest('hex').slice(0, 16);
+}
+
 function secretAt({ directory, issuer }: SecretsPlace): SecretFile {
-  const id = createHash('sha256').update(issuer.href).digest('hex').slice(0, 16);
-  return { path: path.join(directory, `sso-${id}.json`), what: "issuer's secrets", makesFolder: true };
+  return { path: path.join(directory, `sso-${issuerKey(issuer)}.json`), what: "issuer's secrets", makesFolder: true };
 }

@@ -64,24 +64,21 @@ export function nameSector({ name, registeredAt }: Pick<NameHolding, 'name' | 'r
   return `name:${name}:${registeredAt}`;
 }
 
-/**
- * Of other clients: the host that all its addresses have; programs on a machine, and only they, are told apart by their port.
- * @throws RelaymintError INVALID_ARGUMENT when that is no single one.
- */
+/** Of other sites: the host that all their addresses have, under any port. @throws RelaymintError INVALID_ARGUMENT when that is no single one. */
 export function hostSector(redirectUris: readonly string[]): Sector {
-  const sectors = new Set(redirectUris.map((uri) => sectorOf(new URL(uri))));
-  const [sector, ...others] = [...sectors];
-  if (sector === undefined || sector === '' || others.length > 0) {
+  const hosts = new Set(redirectUris.map((uri) => new URL(uri).hostname));
+  const [host, ...others] = [...hosts];
+  if (host === undefined || host === '' || others.length > 0) {
     throw new RelaymintError('INVALID_ARGUMENT', 'The addresses of this client are at several hosts.', {
       remedy: 'Register a client for each host.',
     });
   }
-  return `host:${sector}`;
+  return `host:${host}`;
 }
 
-function sectorOf({ hostname, host }: URL): string {
-  const isLocal = hostname === 'localhost' || hostname === '127.0.0.1' || hostname === '[::1]';
-  return isLocal ? host : hostname;
+/** Of programs on their visitors' machines, which have no host that is theirs alone. */
+export function clientSector(clientId: string): Sector {
+  return `client:${clientId}`;
 }
 
 /** Pairwise (OpenID Connect Core 8.1): two sites cannot find out from it that they have the same visitor. */

@@ -27,6 +27,8 @@ interface Bounds {
 const BOUNDS = {
   'sign-in': { ofOne: MAX_SIGN_INS_PER_ADDRESS, ofAll: MAX_SIGN_INS },
   registration: { ofOne: MAX_REGISTRATIONS_PER_ADDRESS, ofAll: MAX_REGISTRATIONS },
+  // A site's server asks for all its visitors.
+  token: { ofOne: MAX_SIGN_INS, ofAll: 4 * MAX_SIGN_INS },
 } as const satisfies Record<string, Bounds>;
 type Deed = keyof typeof BOUNDS;
 
@@ -45,6 +47,7 @@ export class Visitors {
     this.#counts = {
       'sign-in': new Count(BOUNDS['sign-in'], clock),
       registration: new Count(BOUNDS.registration, clock),
+      token: new Count(BOUNDS.token, clock),
     };
   }
 
@@ -68,7 +71,8 @@ function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
   const [path = ''] = url.split('?');
   const plain = path.toLowerCase().replace(/\/+$/, '');
   if (method === 'POST' && plain === '/reg') return 'registration';
-  if (plain === '/auth' || plain === '/account') return 'sign-in';
+  if (['/auth', '/account', '/session/end'].includes(plain)) return 'sign-in';
+  if (plain === '/token') return 'token';
   return undefined;
 }
 

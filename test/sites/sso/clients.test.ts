@@ -203,7 +203,8 @@ describe('S20: whoever registers', () => {
     for (const metadata of [
       { redirect_uris: ['https://a.example/', 'https://b.example/'] },
       { redirect_uris: ['http://127.0.0.1:1/', 'http://localhost:1/'] },
-      { redirect_uris: ['com.example:/back'], application_type: 'native' },
+      // Shown as the bank, and sent to whoever has the scheme.
+      { redirect_uris: ['com.evil.app://bank.example/back'], application_type: 'native' },
       { redirect_uris: ['http://shop.example/back'] },
       { redirect_uris: ['https://shop.example/back#f'] },
       { redirect_uris: [] },
@@ -222,6 +223,27 @@ describe('S20: whoever registers', () => {
     const told = await registration({ client_id: 'shop.web3', client_secret: 'mine' });
     expect(told.body['client_id']).not.toBe('shop.web3');
     expect(told.body['client_secret']).not.toBe('mine');
+  });
+
+  it('S15 S20 cannot move to the host of another site, whose visitors it would know by their numbers there', async () => {
+    const { body } = await registration({ redirect_uris: ['https://evil.example/back'] });
+    const change = async (uri: string): Promise<number> =>
+      (
+        await send(new URL(String(body['registration_client_uri'])), {
+          method: 'PUT',
+          headers: {
+            Authorization: `Bearer ${String(body['registration_access_token'])}`,
+            'Content-Type': 'application/json',
+          },
+          body: JSON.stringify({
+            client_id: body['client_id'],
+            client_secret: body['client_secret'],
+            redirect_uris: [uri],
+          }),
+        })
+      ).status;
+    expect(await change('https://bank.example/back')).toBe(400);
+    expect(await change('https://evil.example/other')).toBe(200);
   });
 
   it('S20 cannot change, read or end what another registered', async () => {

@@ -231,6 +231,13 @@ export class Browser {
     throw new Error(`redirects without end: ${at}`);
   }
 
+  /** Another's browser, in which those cookies of this one were planted: from another port, or another host below the same domain. */
+  withOnly(named: string): Browser {
+    const other = new Browser(this.#headers, this.#fetch);
+    for (const [key, cookie] of this.#cookies) if (cookie.name.includes(named)) other.#cookies.set(key, cookie);
+    return other;
+  }
+
   cookie(name: string): string | undefined {
     return this.#cookies.get(`${name} /`)?.value;
   }

@@ -70,6 +70,19 @@ describe('S12: an interaction belongs to one browser, and ends once', () => {
     expect((await attacker.follow(login)).answer?.status).toBe(200);
   });
 
+  it('S12 begun by one and signed in another, in which the cookie of the first was planted, it goes on in neither', async () => {
+    const attacker = new Browser();
+    const { page, challenge } = await begin(attacker, await ask(client));
+    const victim = attacker.withOnly('interaction');
+    const login = new URL(next(await victim.post(`${page}/login`, answerTo(challenge, wallet()))));
+    expect((await victim.get(login)).status).toBe(400);
+    login.search = '';
+    for (const guess of ['', '?key=', '?key=x', '?key=a&key=b']) {
+      const told = await attacker.get(login.href + guess);
+      expect([guess, told.status, told.location]).toStrictEqual([guess, 400, undefined]);
+    }
+  });
+
   it('S12 the consent of one interaction does not count for another', async () => {
     const browser = new Browser();
     const first = await begin(browser, await ask(client));
