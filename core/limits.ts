@@ -394,12 +394,14 @@ export const MAX_SUPERSEDED_PARTS = 8;
 // --- updates and posts --------------------------------------------------------------------------------------------------
 /** What an update or a post says, bytes: a page of text, or a few hundred positions. */
 export const MAX_ENTRY_CONTENT_BYTES: number = 12 * 1024;
-/** A signed one. */
+/** A signed one, with all that says by whom. */
 export const MAX_ENTRY_BYTES: number = 14 * 1024;
 /** The path that a thread is about, bytes. */
 export const MAX_TOPIC_BYTES = 512;
 /** How far ahead of a host's clock an entry may say that it was made, milliseconds. */
 export const ENTRY_AHEAD_MILLIS: number = 2 * 60_000;
+/** The longest that a page may write posts by one word of a wallet, milliseconds. */
+export const MAX_PERMIT_MILLIS: number = 24 * 60 * 60_000;
 /** The longest that an update may count, milliseconds. */
 export const MAX_UPDATE_LIFE_MILLIS: number = 7 * 24 * 60 * 60_000;
 /** Updates of a name that a host keeps: the newest, and a bounded history. */

@@ -1,5 +1,6 @@
 /** Updates and posts: small signed entries below a name, which hosts keep beside its content and tell as they come. */
 import type { UnixMillis } from '../../core/units.ts';
+import type { Permit } from '../permit/contract.ts';
 
 /**
  * `update`: what the name says of now; the newest counts. `post`, `edit`, `remove`: of an author in a thread. `hide`, `show`: what the owner
@@ -31,12 +32,14 @@ export interface Entry extends EntryId {
   readonly content?: Uint8Array | undefined;
   /** What a post answers, or what is edited, removed, hidden or shown. */
   readonly target?: EntryId | undefined;
+  /** Of posts that a page wrote: by which its key may sign for the author. Absent: the author's own wallet did. */
+  readonly permit?: Permit | undefined;
 }
 
 /** An entry as it is stored and sent. */
 export interface SignedEntry {
   readonly entry: Entry;
-  /** Ed25519, 64 bytes, of the owner or manager of the author's name. */
+  /** Ed25519, 64 bytes, of the owner or manager of the author's name, or of the key that one of them permits. */
   readonly signature: Uint8Array;
   readonly encoded: Uint8Array;
 }

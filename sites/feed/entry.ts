@@ -3,7 +3,8 @@
  *
  *   { body: { version, kind, name, topic, author, sequence, created, ... }, signature: 64 bytes }
  *
- * Signed is "relaymint:entry:v1" and the encoding of the body. Times are milliseconds; what is not said is not there.
+ * Signed is "relaymint:entry:v1" and the encoding of the body, in which a permit stands where a page's key signs. Times are milliseconds; what is
+ * not said is not there.
  */
 import { isUtf8 } from 'node:buffer';
 import * as dagCbor from '@ipld/dag-cbor';
@@ -17,17 +18,18 @@ import {
   MAX_TOPIC_BYTES,
   MAX_UPDATE_LIFE_MILLIS,
 } from '../../core/limits.ts';
-import type { LedgerAddress } from '../../core/ids.ts';
+import { ledgerAddress, type LedgerAddress } from '../../core/ids.ts';
 import { isName, parseName } from '../../core/name.ts';
 import { unixMillis, type UnixMillis } from '../../core/units.ts';
 import { SIGNATURE_BYTES, isSignedBy } from '../../ledger/receipt/index.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
 import { cborDepth, type PublisherKey } from '../blocks/index.ts';
+import { isPermitted, permitFields, wrongWithTerms, type Permit } from '../permit/index.ts';
 import { LIVE_TOPIC, type Entry, type EntryId, type EntryKind, type SignedEntry } from './contract.ts';
 
 const VERSION = 1;
 const DOMAIN = 'relaymint:entry:v1';
-/** entry, body, target. */
+/** entry, body, target or permit. */
 const MAX_DEPTH = 3;
 const MAX_TYPE = 127;
 
@@ -37,6 +39,8 @@ const REMEDY = 'Make it anew with "relaymint route" or "relaymint post".';
 const SAYING: readonly EntryKind[] = ['update', 'post', 'edit'];
 const ABOUT: readonly EntryKind[] = ['edit', 'remove', 'hide', 'show'];
 const OWNERS: readonly EntryKind[] = ['update', 'hide', 'show'];
+/** What a page may say in an author's name, if it is permitted to. */
+const PERMITTED: readonly EntryKind[] = ['post', 'edit', 'remove'];
 /** What a browser draws as text: nothing that runs. */
 const POST_TYPES: readonly string[] = ['text/plain', 'text/markdown'];
 
@@ -68,6 +72,7 @@ const bodySchema: z.ZodType<Entry> = z.strictObject({
     })
     .optional(),
   target: target.optional(),
+  permit: permitFields.optional(),
 });
 
 const entrySchema: z.ZodType<{ readonly body: Entry; readonly signature: Uint8Array }> = z.strictObject({
@@ -97,7 +102,7 @@ export function entryStale(why: string): RelaymintError {
   });
 }
 
-/** By a key of the owner or manager of the author's name. @throws RelaymintError ENTRY_INVALID: something in it is not as it has to be. */
+/** By a key of the owner or manager of the author's name, or by the one that `entry.permit` is for. @throws RelaymintError ENTRY_INVALID: something in it is not as it has to be. */
 export async function signEntry(entry: Omit<Entry, 'version'>, key: PublisherKey): Promise<SignedEntry> {
   const body = wireOf({ ...entry, version: VERSION });
   const signature = await key.sign(messageOf(body));
@@ -132,7 +137,7 @@ export function decodeEntry(encoded: Uint8Array): SignedEntry {
 
 /** What does not fit together; undefined if all does. */
 function wrongTogether(entry: Entry): string | undefined {
-  const { kind, name, topic, author, sequence, created, expires, mediaType, content } = entry;
+  const { kind, name, topic, author, sequence, created, expires, mediaType, content, permit } = entry;
   const isSaying = SAYING.includes(kind);
   if ((content !== undefined) !== isSaying || (mediaType !== undefined) !== isSaying)
     return isSaying ? `is of the kind "${kind}" and says nothing` : `is of the kind "${kind}" and says something`;
@@ -153,6 +158,14 @@ function wrongTogether(entry: Entry): string | undefined {
   if (kind === 'update' && entry.target !== undefined) return 'is an update about something else';
   if ((kind === 'edit' || kind === 'remove') && entry.target?.author !== author)
     return "is about another author's post";
+  return permit === undefined ? undefined : wrongWithPermit(entry, permit);
+}
+
+function wrongWithPermit({ kind, name, author, created }: Entry, permit: Permit): string | undefined {
+  if (!PERMITTED.includes(kind)) return `is of the kind "${kind}", which no page may say`;
+  const wrong = wrongWithTerms({ ...permit, name, author });
+  if (wrong !== undefined) return `has a permit that cannot be: ${wrong}`;
+  if (created < permit.since || created > permit.until) return 'was made when its permit did not count';
   return undefined;
 }
 
@@ -161,13 +174,13 @@ function wrongTogether(entry: Entry): string | undefined {
  * @param record of the author's name. @throws RelaymintError ENTRY_INVALID, ENTRY_STALE (an update whose time is over).
  */
 export function checkEntry(signed: SignedEntry, record: NameRecord | undefined, now: number): void {
-  const { author, created } = signed.entry;
+  const { author, created, permit } = signed.entry;
   if (record === undefined || record.status === 'expired')
     throw entryInvalid(`is from ${author}, and nobody has that name`);
   if (!isSignedByEither(signed, record.owner, record.manager))
     throw entryInvalid(`is signed neither by the owner of ${author} nor by its manager`);
-  // Who has a name again does not get back what was said in it before others had it.
-  if (BigInt(created) < record.registeredAt * 1000n - BigInt(ENTRY_AHEAD_MILLIS))
+  // Who has a name again does not get back what was said, or permitted, in it before others had it.
+  if (BigInt(permit?.since ?? created) < record.registeredAt * 1000n - BigInt(ENTRY_AHEAD_MILLIS))
     throw entryInvalid(`is from before ${author} was registered`);
   checkTimes(signed.entry, now);
 }
@@ -185,10 +198,17 @@ function isSignedByEither(signed: SignedEntry, owner: LedgerAddress, manager: Le
   const by = `${owner} ${manager}`;
   const known = verdicts.get(signed);
   if (known?.by === by) return known.isSigned;
-  const message = messageOf(wireOf(signed.entry));
-  const isSigned = [owner, manager].some((wallet) => isSignedBy(wallet, message, signed.signature));
+  const isSigned = isSignedFor(signed, [owner, manager]);
   verdicts.set(signed, { by, isSigned });
   return isSigned;
+}
+
+function isSignedFor({ entry, signature }: SignedEntry, wallets: readonly LedgerAddress[]): boolean {
+  const message = messageOf(wireOf(entry));
+  const { name, author, permit } = entry;
+  if (permit === undefined) return wallets.some((wallet) => isSignedBy(wallet, message, signature));
+  if (!isSignedBy(ledgerAddress(permit.key), message, signature)) return false;
+  return wallets.some((wallet) => isPermitted({ ...permit, name, author }, wallet));
 }
 
 function messageOf(body: object): Uint8Array {

@@ -42,7 +42,8 @@ export interface ChallengeOptions {
  * What wallets sign of one and the same message: its text alone; the text behind one of the three preambles of Solana's off-chain messages,
  * as hardware wallets do; or a transaction whose memo the text is.
  */
-export type SignedForm = 'raw' | 'offchain-legacy' | 'offchain-v0' | 'offchain-v1' | 'memo-transaction';
+export type SignedForm = (typeof SIGNED_FORMS)[number];
+export const SIGNED_FORMS = ['raw', 'offchain-legacy', 'offchain-v0', 'offchain-v1', 'memo-transaction'] as const;
 
 /** Bytes that a wallet may sign. Several can be of one form: firmwares differ in what they put into its preamble. */
 export interface SignedBytes {

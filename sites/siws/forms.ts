@@ -35,8 +35,13 @@ export function messageOf(challenge: Challenge, address: string): string {
 
 /** All bytes whose signature by that address signs in. A closed set: no other are ever accepted. @throws RelaymintError SIGN_IN_REFUSED, as `messageOf` */
 export function formsOf(challenge: Challenge, address: string): readonly SignedBytes[] {
-  const text = utf8(messageOf(challenge, address));
-  const signer = ledgerAddressBytes(checkedAddress(address));
+  return formsOfText(messageOf(challenge, address), checkedAddress(address));
+}
+
+/** The same of any text of ours that a wallet is asked to sign, which names what it is for. */
+export function formsOfText(message: string, address: LedgerAddress): readonly SignedBytes[] {
+  const text = utf8(message);
+  const signer = ledgerAddressBytes(address);
   const one = Uint8Array.of(1);
   const length = u16(text.length);
   const version = (number: number): Uint8Array => concatBytes(SIGNING_DOMAIN, Uint8Array.of(number));
@@ -61,9 +66,12 @@ export function formsOf(challenge: Challenge, address: string): readonly SignedB
  * in front. Its signature (bytes 1 .. 64 of what comes back) signs in. @throws RelaymintError SIGN_IN_REFUSED, as `messageOf`
  */
 export function memoTransaction(challenge: Challenge, address: string): Uint8Array {
-  const text = utf8(messageOf(challenge, address));
-  const signer = ledgerAddressBytes(checkedAddress(address));
-  return concatBytes(Uint8Array.of(1), new Uint8Array(SIGNATURE_BYTES), memoMessage(signer, text));
+  return memoTransactionOf(messageOf(challenge, address), checkedAddress(address));
+}
+
+export function memoTransactionOf(message: string, address: LedgerAddress): Uint8Array {
+  const memo = memoMessage(ledgerAddressBytes(address), utf8(message));
+  return concatBytes(Uint8Array.of(1), new Uint8Array(SIGNATURE_BYTES), memo);
 }
 
 /**

@@ -10,6 +10,7 @@ export type {
   SolanaChain,
 } from './contract.ts';
 export { createChallenge } from './challenge.ts';
-export { formsOf, memoTransaction, messageOf } from './forms.ts';
+export { SIGNED_FORMS } from './contract.ts';
+export { checkedAddress, formsOf, formsOfText, memoTransaction, memoTransactionOf, messageOf } from './forms.ts';
 export { verifySignIn } from './verify.ts';
 export { answerByHand, challengeSchema, decodeAnswer, encodeChallenge, readChallenge } from './by-hand.ts';
