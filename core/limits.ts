@@ -428,6 +428,9 @@ export const THREAD_POSTS_AT_ONCE = 40;
 export const THREAD_POST_REST_MILLIS = 2_000;
 export const NAME_POSTS_AT_ONCE = 200;
 export const NAME_POST_REST_MILLIS = 250;
+/** Posts that a page may say at once through a gateway, and how long each takes to be allowed again, milliseconds. */
+export const PAGE_POSTS_AT_ONCE = 5;
+export const PAGE_POST_REST_MILLIS = 5_000;
 /** How long after it was made a host still takes a post, milliseconds: what is older may have been removed where this host was not told. */
 export const MAX_POST_AGE_MILLIS: number = 60 * 60_000;
 /** How old what the ledger said of an author may be when a host tells posts of his, milliseconds: his name may be another's since. */

@@ -1,31 +1,14 @@
 /** Says things in names: signs updates and posts with the node's wallet, and brings them to the hosts that keep the name. */
-import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
-import { assertNotAborted, deadline } from '../../core/abort.ts';
-import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { NodeId } from '../../core/ids.ts';
-import { MAX_REPLICAS } from '../../core/limits.ts';
 import { systemClock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
-import { POST_SERVICE, PUBLISH_SERVICE, UPDATE_SERVICE } from '../../sites/blocks/index.ts';
-import { EntryWriter, encodeWriteParams, signEntry, type Entry, type SignedEntry } from '../../sites/feed/index.ts';
-import type { CircuitPool } from '../../node/tunnel/index.ts';
+import { signEntry, type Entry, type SignedEntry } from '../../sites/feed/index.ts';
 import { signerOf, type RunningNode } from '../node/index.ts';
-import { awaitHosts } from './awaited-hosts.ts';
-import { poolTo } from './host-circuit.ts';
-import { isLeaving, keepersOf } from './keepers.ts';
+import { EntryLines, type EntryLinesSettings } from './entry-lines.ts';
 import { requireOwn } from './own-name.ts';
 
-export interface AuthorSettings {
-  /** The name that is said in: its hosts keep it. */
-  readonly name: string;
-  /** The name that says it, which is this wallet's. */
-  readonly author: string;
-  /** Hosts to bring it to; none: those that say they keep the name. */
-  readonly hosts: readonly NodeId[];
-  /** Paid relays between us and each host. */
-  readonly relays: number;
-  readonly signal: AbortSignal;
-}
+/** `author` is this wallet's. */
+export type AuthorSettings = Omit<EntryLinesSettings, 'usage'>;
 
 /** What is said; who says it, where and when is added. */
 export type Saying = Pick<Entry, 'kind' | 'topic' | 'mediaType' | 'content' | 'target'> & {
@@ -39,24 +22,17 @@ export interface Said {
   readonly hosts: readonly NodeId[];
 }
 
-/** How long a host may take until it keeps an entry, and a circuit to it to be there, and how long it is then passed over, milliseconds. */
-const TAKES_MILLIS = 15_000;
-const OPENS_MILLIS = 60_000;
-const REST_MILLIS = 60_000;
-const SAYING = 'Bringing what is said';
-
 /** Keeps a stream to each host while it is open. Dispose it. */
 export class Author implements AsyncDisposable {
   readonly #node: RunningNode;
   readonly #settings: AuthorSettings;
-  readonly #lines = new Map<NodeId, EntryLine>();
-  /** Hosts that took too long, `performance.now()`. */
-  readonly #restsUntil = new Map<NodeId, number>();
+  readonly #lines: EntryLines;
   #last = 0;
 
   private constructor(node: RunningNode, settings: AuthorSettings) {
     this.#node = node;
     this.#settings = settings;
+    this.#lines = new EntryLines(node, settings);
   }
 
   /** @throws RelaymintError NAME_UNKNOWN, NAME_EXPIRED, NAME_TAKEN (the author's name is another wallet's). */
@@ -70,7 +46,7 @@ export class Author implements AsyncDisposable {
    * @throws RelaymintError NO_ROUTE (no host is known to keep the name), ENTRY_STALE, ENTRY_INVALID, CONTENT_REFUSED, LIMIT_EXCEEDED, ABORTED.
    */
   async say({ lifeMillis, ...saying }: Saying): Promise<Said> {
-    const { name, author, signal } = this.#settings;
+    const { name, author } = this.#settings;
     const { clock } = this.#node.settings.world ?? { clock: systemClock };
     // Numbers rise, whatever the clock does, and are never ahead of the time at which something was made.
     const sequence = Math.max(clock.now(), this.#last + 1);
@@ -84,107 +60,10 @@ export class Author implements AsyncDisposable {
     } finally {
       signer.close();
     }
-    const all = await this.#hosts();
-    const awake = all.filter((host) => (this.#restsUntil.get(host) ?? 0) <= performance.now());
-    const outcomes = await Promise.all((awake.length > 0 ? awake : all).map((host) => this.#bring(host, signed)));
-    assertNotAborted(signal, SAYING);
-    const hosts = outcomes.filter(({ error }) => error === undefined).map(({ host }) => host);
-    const failure = outcomes.find(({ error }) => error !== undefined)?.error;
-    if (hosts.length === 0 && failure !== undefined) throw failure;
-    return { sequence, hosts };
+    return { sequence, hosts: await this.#lines.bring(signed) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#lines.values()].map((line) => line[Symbol.asyncDispose]()));
-  }
-
-  async #bring(host: NodeId, signed: SignedEntry): Promise<{ readonly host: NodeId; readonly error?: RelaymintError }> {
-    const { signal, relays, name } = this.#settings;
-    const { author } = signed.entry;
-    const line = this.#lines.get(host) ?? new EntryLine(this.#node, host, { relays, isOwners: author === name });
-    this.#lines.set(host, line);
-    try {
-      await line.bring(signed, signal);
-      return { host };
-    } catch (error) {
-      // Others are not to wait for it each time.
-      if (isRelaymintError(error, 'TIMEOUT')) this.#restsUntil.set(host, performance.now() + REST_MILLIS);
-      if (!isRelaymintError(error)) throw error;
-      if (!signal.aborted) this.#node.settings.log.warn({ host, err: error }, 'a host did not take what was said');
-      return { host, error };
-    }
-  }
-
-  async #hosts(): Promise<readonly NodeId[]> {
-    const { hosts, name, signal } = this.#settings;
-    if (hosts.length > 0) return hosts;
-    const { book } = this.#node.discovery;
-    const takers = (): NodeId[] => keepersOf(book, name).filter((host) => !isLeaving(book, host));
-    await awaitHosts(this.#node.discovery, () => takers().length > 0)(signal);
-    const found = takers().slice(0, MAX_REPLICAS);
-    if (found.length > 0) return found;
-    throw new RelaymintError('NO_ROUTE', `No known host says that it keeps ${name}.`, {
-      remedy: `Publish it first ("relaymint site publish"), or give --bootstrap with the address of a node that knows a host of it.`,
-    });
-  }
-}
-
-/** What a host says of one entry says nothing of the next. */
-const SAID_OF_ONE = ['ENTRY_STALE', 'ENTRY_INVALID', 'CONTENT_REFUSED', 'LIMIT_EXCEEDED', 'STORAGE_FULL'] as const;
-
-/** A stream to one host, opened when it is first needed and again once it broke. */
-class EntryLine implements AsyncDisposable {
-  readonly #pool: CircuitPool;
-  readonly #relays: number;
-  readonly #service: string;
-  #writer: EntryWriter | undefined;
-
-  constructor(
-    node: RunningNode,
-    host: NodeId,
-    { relays, isOwners }: { readonly relays: number; readonly isOwners: boolean },
-  ) {
-    this.#relays = relays;
-    this.#service = isOwners ? UPDATE_SERVICE : POST_SERVICE;
-    this.#pool = poolTo(node, host, isOwners ? PUBLISH_SERVICE : POST_SERVICE);
-  }
-
-  async bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
-    // A host ends a stream on which nothing came for a while, and what it took it takes again.
-    const isOld = this.#writer !== undefined;
-    try {
-      await this.#bring(signed, signal);
-    } catch (error) {
-      if (!isOld || signal.aborted || isRelaymintError(error, 'TIMEOUT', ...SAID_OF_ONE)) throw error;
-      await this.#bring(signed, signal);
-    }
-  }
-
-  async #bring(signed: SignedEntry, signal: AbortSignal): Promise<void> {
-    const writer = (this.#writer ??= await this.#open(signal));
-    using limit = deadline(TAKES_MILLIS, SAYING, signal);
-    try {
-      await writer.bring(signed, limit);
-    } catch (error) {
-      if (!isRelaymintError(error, ...SAID_OF_ONE)) {
-        writer[Symbol.dispose]();
-        this.#writer = undefined;
-      }
-      throw error;
-    }
-  }
-
-  async #open(ends: AbortSignal): Promise<EntryWriter> {
-    using limit = deadline(OPENS_MILLIS, SAYING, ends);
-    const { signal } = limit;
-    await this.#pool.buildTunnels(this.#relays, { signal });
-    const circuit = await this.#pool.circuit({ signal });
-    return new EntryWriter(await circuit.openStream(this.#service, encodeWriteParams(), { signal }));
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await using stack = new AsyncDisposableStack();
-    stack.defer(() => this.#pool.close());
-    this.#writer?.[Symbol.dispose]();
+    await this.#lines[Symbol.asyncDispose]();
   }
 }

@@ -22,6 +22,7 @@ import { WatchedNodes } from './watched.ts';
 import { createSettleToken } from '../control/index.ts';
 import type { Keeping } from '../config/index.ts';
 import { Glance, type RunningNode } from '../node/index.ts';
+import { createPostTaker } from './page-posts.ts';
 import { createRoutes } from './routes.ts';
 import { VisitorCosts, dueOf, type VisitorCostsOptions } from './visitor-costs.ts';
 import { openSelling, type SellingValues } from './selling.ts';
@@ -139,6 +140,15 @@ export async function openGateway(
       onKept: (name: string, length: number) => costs.cached(name, name, length),
     }),
     spending: costs,
+    // Who runs it for others would pay for what they say.
+    ...(!isShared(settings) && {
+      posts: createPostTaker({
+        node,
+        relays: settings.relays,
+        record: (name) => resolver.record(name),
+        onCharge: (charge) => costs.charge(charge),
+      }),
+    }),
     // What is told of them is not counted yet, so that nobody can sell it.
     ...(selling === undefined && { feeds }),
     ...(selling === undefined && {

@@ -20,7 +20,7 @@ import { Watchers } from './watchers.ts';
 
 /** Of the gateway alone, like the manifest: a file of the site there would say what nobody signed. */
 const UPDATES_PATH = '/.well-known/relaymint/updates';
-const POSTS_PATH = '/.well-known/relaymint/posts';
+export const POSTS_PATH = '/.well-known/relaymint/posts';
 const EVENTS = 'text/event-stream';
 /** A comment this often keeps a quiet connection open through proxies and our own idle limit, milliseconds. */
 const HEARTBEAT_MILLIS = 15_000;

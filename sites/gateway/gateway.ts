@@ -26,6 +26,7 @@ import type { MarketView } from './market.ts';
 import { marketPage, spendingPage } from './own-page.ts';
 import { sendMessage } from './pages.ts';
 import { Paywall } from './paywall.ts';
+import { PostAnswers, type PostTaker } from './post-answers.ts';
 import { ProfileAnswers } from './profile-answers.ts';
 import { settleNow, type SettleOptions } from './settle.ts';
 import { serveSite, type NameLookup } from './site.ts';
@@ -49,6 +50,8 @@ export interface GatewayOptions {
   readonly roots?: RootSource;
   /** Updates and threads of names. Absent: none are told. */
   readonly feeds?: FeedSource | undefined;
+  /** Takes what pages say in threads. Absent: they say nothing here. */
+  readonly posts?: PostTaker | undefined;
   /** Profiles of names, for pages and programs. Absent: none are told. */
   readonly profiles?: Profiles | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
@@ -133,6 +136,7 @@ class HttpGateway implements Gateway {
       domain,
     };
     const feeds = options.feeds && new FeedAnswers(options.feeds);
+    const posts = options.posts && new PostAnswers(options.posts);
     this.#hosts = hosts;
     this.#tellsCosts = spending !== undefined;
     const stations: Stations = {
@@ -141,12 +145,13 @@ class HttpGateway implements Gateway {
       front: options.front,
       roots: options.roots,
       free: options.free === true,
+      takesPosts: posts !== undefined,
       visits: this.#visits,
       hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       profiles: options.profiles && new ProfileAnswers(options.profiles),
       names: options.names ?? [],
-      site: (asked) => serveSite({ ...options, feeds, kept: this.#kept, manifests }, asked),
+      site: (asked) => serveSite({ ...options, feeds, posts, kept: this.#kept, manifests }, asked),
     };
     const way = requestWay(stations);
     const paywall = sale && new Paywall(sale, requestWay({ ...stations, paid: true }));

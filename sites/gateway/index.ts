@@ -8,6 +8,7 @@ export { MAX_REDIRECTS_BYTES, parseRedirects, redirectFor, redirectsTooLarge } f
 export type { RedirectRules } from './redirects.ts';
 export { createGateway } from './gateway.ts';
 export type { Gateway, GatewayOptions } from './gateway.ts';
+export type { PostTaker } from './post-answers.ts';
 export type { SettleOptions } from './settle.ts';
 export { marketViewSchema } from './market.ts';
 export type {

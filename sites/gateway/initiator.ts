@@ -38,6 +38,11 @@ export function isOwnReading(headers: IncomingHttpHeaders): boolean {
   return site === undefined || OWN.includes(site);
 }
 
+/** Other names are of the same site to a browser, and say so: what costs this one is for its own pages. Programs say neither. */
+export function isSameOriginOnly({ 'sec-fetch-site': site, origin }: IncomingHttpHeaders): boolean {
+  return site === 'same-origin' || (site === undefined && origin === undefined);
+}
+
 /** Browsers say on every POST which origin it comes from, and on which site; a page cannot change either. */
 export function isOwnPage({ host, origin, 'sec-fetch-site': site }: IncomingHttpHeaders): boolean {
   return host !== undefined && origin === `http://${host}` && (site === undefined || site === 'same-origin');

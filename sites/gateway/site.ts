@@ -16,6 +16,7 @@ import type { KeptAnswers } from './kept-answers.ts';
 import { answerTerms, tellLicence } from './licence.ts';
 import { sendMessage } from './pages.ts';
 import type { Place } from './place.ts';
+import { isPosting, type PostAnswers } from './post-answers.ts';
 
 /** What a name points to now. @throws RelaymintError as `NameResolver.resolve`. */
 export interface NameLookup {
@@ -31,6 +32,8 @@ export interface SiteParts {
   readonly manifests: Manifests;
   /** Absent: nothing is followed here. */
   readonly feeds?: FeedAnswers | undefined;
+  /** Absent: pages say nothing here. */
+  readonly posts?: PostAnswers | undefined;
   /** Absent: every answer is made anew. */
   readonly kept?: KeptAnswers | undefined;
 }
@@ -59,6 +62,10 @@ export async function serveSite(parts: SiteParts, whole: Asked): Promise<void> {
       requireEmbeddable(name, embedder, signed?.manifest.embedding ?? 'none');
       allowEmbedding(response, embedder);
     } else if (isForeign === true && signed !== undefined) requireOpen(name, signed.manifest.embedding);
+    if (parts.posts !== undefined && isPosting(request)) {
+      await parts.posts.answer(whole, signed);
+      return;
+    }
     if ((await parts.feeds?.answer(whole, signed)) === true) return;
     const keep = parts.kept?.record(request, response, site);
     const asked = { request, response, signal };

@@ -8,11 +8,12 @@ import { answerContent } from './content.ts';
 import type { Asked, Embedder, NameHandler, RootSource } from './contract.ts';
 import { allowAsking, embedderOf } from './embedding.ts';
 import { publicOrigin, type GatewayHosts, type Target } from './host.ts';
-import { isForeignSubresource, isOwnReading } from './initiator.ts';
+import { isForeignSubresource, isOwnReading, isSameOriginOnly } from './initiator.ts';
 import type { MarketService } from './market-service.ts';
 import type { OwnPage } from './own-page.ts';
 import { sendMessage, sendSearch } from './pages.ts';
 import { isVisitorHere, type SpendingService } from './spending-service.ts';
+import { isPosting } from './post-answers.ts';
 import { isProfilePath, profileOfPath, type ProfileAnswers } from './profile-answers.ts';
 import { parameter } from './representation.ts';
 import { isNamePath, isRootPath, nameOfPath, ofProtocolHandler, ownOriginOf, rootOfPath } from './root-address.ts';
@@ -35,6 +36,8 @@ export interface Stations {
   readonly roots: RootSource | undefined;
   /** Pages of any origin may read what is asked for by its address alone: nobody pays for it. */
   readonly free: boolean;
+  /** Pages of names say posts. Default false. */
+  readonly takesPosts?: boolean;
   /** The visitor pays for it, so that pages of other sites may load it. */
   readonly paid?: boolean;
   /** Absent if there is no settle button. */
@@ -68,11 +71,25 @@ export interface Handler {
 }
 
 export function requestWay(stations: Stations): readonly Handler[] {
-  const { market, spending, front, visits, roots, free, paid = false, settle, profiles, names, site } = stations;
+  const {
+    market,
+    spending,
+    front,
+    visits,
+    roots,
+    free,
+    paid = false,
+    takesPosts = false,
+    settle,
+    profiles,
+    names,
+    site,
+  } = stations;
   const embedder = ({ headers }: Request, target: Target): Embedder | undefined => {
     if (target.kind !== 'site' || !isForeignSubresource(headers, target.isPublic)) return undefined;
     return embedderOf(headers, target, stations.hosts);
   };
+  const isSaying = (request: Request): boolean => takesPosts && isPosting(request);
   const reading: readonly Handler[] = [
     // A page of any site may open a WebSocket to anywhere, and no browser says then which page it is: nothing is fetched for that.
     { when: ({ headers }) => headers.upgrade !== undefined, answer: noUpgrade },
@@ -84,7 +101,11 @@ export function requestWay(stations: Stations): readonly Handler[] {
         if (page !== undefined) allowAsking(response, page);
       },
     },
-    { when: (request) => !isReading(request), answer: onlyReading },
+    { origin: 'site', when: (request) => isSaying(request) && !isSameOriginOnly(request.headers), answer: othersPage },
+    {
+      when: (request, target) => !isReading(request) && !(isSaying(request) && target.kind === 'site'),
+      answer: onlyReading,
+    },
     {
       when: (request, target) =>
         !paid &&
@@ -303,6 +324,15 @@ function readableByAll({ response }: Arrival): void {
 
 function toItsPath({ request, response }: Arrival): void {
   response.redirect(301, ofProtocolHandler(request) ?? '/');
+}
+
+function othersPage({ response }: Arrival): void {
+  response
+    .set('Cache-Control', 'no-store')
+    .status(403)
+    .json({
+      error: { code: 'CONTENT_REFUSED', message: 'Posts are said by pages of the name itself.' },
+    });
 }
 
 function foreignPage({ response }: Arrival): void {

@@ -29,7 +29,8 @@ export const permitFields: z.ZodType<Permit> = z
 /** What cannot be permitted, the end of a sentence; undefined if it can. */
 export function wrongWithTerms({ name, author, key, since, until }: PermitTerms): string | undefined {
   if (!isWritten(name)) return `${name} is no name`;
-  if (!isWritten(author) || parseName(author).tld !== 'sso') return `${author} is no profile: posts are from .sso names`;
+  if (!isWritten(author) || parseName(author).tld !== 'sso')
+    return `${author} is no profile: posts are from .sso names`;
   if (author === name) return `${name} itself is said to by its owner alone`;
   if (key.length !== KEY_BYTES) return `a key has ${KEY_BYTES} bytes`;
   if (!isSpan(since, until)) return `it may last ${MAX_PERMIT_MILLIS / 3_600_000} hours at most`;
