@@ -43,7 +43,8 @@ const answerSchema = z.strictObject({
   profile: z.string().max(80).optional(),
 });
 const transactionSchema = answerSchema.pick({ nonce: true, address: true });
-const byHandSchema = z.strictObject({ answer: z.string().max(MAX_BODY) });
+/** What a form sends that a person, or the page's script, filled in. */
+export const byHandSchema: z.ZodType<{ readonly answer: string }> = z.strictObject({ answer: z.string().max(MAX_BODY) });
 
 export class Challenges {
   readonly #options: ChallengesOptions;

@@ -251,7 +251,7 @@ function redirectOf({ params }: Interaction): string {
 }
 
 /** By a redirect for forms, and for programs by the address to go to. */
-function goOn(request: Request, response: Response, next: string): void {
+export function goOn(request: Request, response: Response, next: string): void {
   if (wantsJson(request)) response.json({ next });
   else response.redirect(303, next);
 }

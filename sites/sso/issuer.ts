@@ -15,6 +15,7 @@ import type { Directory, IssuerStore } from './contract.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
 import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
+import { Permits } from './permits.ts';
 import { AWAY, createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
 import { Visitors } from './visitors.ts';
@@ -88,6 +89,7 @@ class HttpIssuer implements Issuer {
   readonly #options: IssuerOptions;
   readonly #interactions: Interactions;
   readonly #accounts: Accounts;
+  readonly #permits: Permits;
   readonly #app: Express = express();
   readonly #visitors: Visitors;
   readonly #turning: AsyncDisposable;
@@ -104,6 +106,7 @@ class HttpIssuer implements Issuer {
     const challenges = new Challenges(options);
     this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
     this.#accounts = new Accounts({ ...options, challenges, provider: () => this.#provider });
+    this.#permits = new Permits(options);
     this.#provider = this.#open(secrets);
     this.#turning = repeat({
       everyMillis: KEYS_MILLIS,
@@ -170,13 +173,16 @@ class HttpIssuer implements Issuer {
       this.#visitors.count(request);
       next();
     });
-    app.use(['/interaction', '/account', '/session'], (request, _response, next) => next(this.#foreign(request)));
+    app.use(['/interaction', '/account', '/permit', '/session'], (request, _response, next) =>
+      next(this.#foreign(request)),
+    );
     app.use('/interaction', this.#interactions.router);
     app.get('/auth/:uid', async (request, _response, next) => {
       await this.#interactions.goingOn(request);
       next();
     });
     app.use('/account', this.#accounts.router);
+    app.use('/permit', this.#permits.router);
     app.use((request, response) => this.#provider.callback()(request, response));
     app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
       this.#fail(error, request, response),

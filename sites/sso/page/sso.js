@@ -21,8 +21,9 @@ const wallets = new Set();
 
 here.hidden = false;
 
-/** Fields in the order in which Sign-In-With-Solana writes them. */
+/** Fields in the order in which Sign-In-With-Solana writes them; or what else the page asks to be signed. */
 function textFor(address) {
+  if (here.dataset.text !== undefined) return here.dataset.text.replace('{wallet}', address);
   return [
     `${challenge.domain} wants you to sign in with your Solana account:`,
     address,
@@ -49,7 +50,9 @@ function say(text) {
 }
 
 function canSign(wallet) {
-  return [SIGN_IN, SIGN_MESSAGE, SIGN_TRANSACTION].some((feature) => feature in wallet.features);
+  const ways =
+    here.dataset.text === undefined ? [SIGN_IN, SIGN_MESSAGE, SIGN_TRANSACTION] : [SIGN_MESSAGE, SIGN_TRANSACTION];
+  return ways.some((feature) => feature in wallet.features);
 }
 
 function register(...added) {
@@ -89,7 +92,7 @@ async function signIn(wallet, button) {
   try {
     const { address, signature } = await signatureOf(wallet, button);
     if (address === undefined) return;
-    const name = profile.value.trim().toLowerCase();
+    const name = profile?.value.trim().toLowerCase() ?? '';
     const answer = {
       nonce: challenge.nonce,
       address,
@@ -107,9 +110,9 @@ async function signIn(wallet, button) {
 
 async function signatureOf(wallet, button) {
   const { features } = wallet;
-  const onlyTransactions = !(SIGN_IN in features) && !(SIGN_MESSAGE in features);
+  const onlyTransactions = !(SIGN_MESSAGE in features) && (here.dataset.text !== undefined || !(SIGN_IN in features));
   const asTransaction = SIGN_TRANSACTION in features && (hardware.checked || onlyTransactions);
-  if (SIGN_IN in features && !asTransaction) {
+  if (SIGN_IN in features && !asTransaction && here.dataset.text === undefined) {
     const [output] = await features[SIGN_IN].signIn(challenge);
     return { address: output.account.address, signature: output.signature };
   }
