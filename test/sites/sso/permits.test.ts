@@ -91,7 +91,9 @@ describe('a permit to post', () => {
   });
 
   it('is not signed by another wallet, nor for one', async () => {
-    expect(told(await signed(await ask(), EVE))).toContain('403 SIGN_IN_REFUSED: ann.sso is not a profile of the wallet');
+    expect(told(await signed(await ask(), EVE))).toContain(
+      '403 SIGN_IN_REFUSED: ann.sso is not a profile of the wallet',
+    );
     expect(told(await signed(await ask(), EVE, ANN))).toContain('has not signed what this page asked of it');
   });
 
@@ -99,7 +101,8 @@ describe('a permit to post', () => {
     const asked = await ask();
     const { nonce, ...rest } = asked.body;
     const said = JSON.parse(Buffer.from(String(nonce), 'base64url').toString()) as object;
-    const longer = (change: object): string => Buffer.from(JSON.stringify({ ...said, ...change })).toString('base64url');
+    const longer = (change: object): string =>
+      Buffer.from(JSON.stringify({ ...said, ...change })).toString('base64url');
     const other = { ...asked, body: { ...rest, nonce: longer({ key: toHex(new Uint8Array(32).fill(8)) }) } };
     expect(told(await signed(other))).toContain('has not signed what this page asked of it');
     const long = { ...asked, body: { ...rest, nonce: longer({ until: Date.now() + 48 * 3_600_000 }) } };

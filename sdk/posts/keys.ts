@@ -1,0 +1,63 @@
+/** What a page keeps of it, in the browser's own database: the key itself cannot be read, by this page neither. */
+import { RelaymintError } from '../../core/errors.ts';
+
+export interface Kept {
+  readonly author: string;
+  readonly key: CryptoKey;
+  /** Hex. */
+  readonly publicKey: string;
+  /** Absent: it was asked for, and is not there yet. */
+  readonly permit?: Permit | undefined;
+}
+
+/** As the issuer sends it; hosts judge it. */
+export interface Permit {
+  readonly name: string;
+  readonly author: string;
+  readonly key: string;
+  readonly since: number;
+  readonly until: number;
+  readonly form: string;
+  readonly signature: string;
+}
+
+const DATABASE = 'relaymint-posting';
+const STORE = 'keys';
+
+export async function readKept(name: string): Promise<Kept | undefined> {
+  return (await inStore('readonly', (store) => store.get(name))) as Kept | undefined;
+}
+
+export async function writeKept(name: string, kept: Kept): Promise<void> {
+  await inStore('readwrite', (store) => store.put(kept, name));
+}
+
+export async function removeKept(name: string): Promise<void> {
+  await inStore('readwrite', (store) => store.delete(name));
+}
+
+/** @throws RelaymintError STORAGE_FAILED: private windows of some browsers keep nothing. */
+async function inStore(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest): Promise<unknown> {
+  try {
+    const opening = indexedDB.open(DATABASE, 1);
+    opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
+    const database = (await settled(opening)) as IDBDatabase;
+    try {
+      return await settled(work(database.transaction(STORE, mode).objectStore(STORE)));
+    } finally {
+      database.close();
+    }
+  } catch (cause) {
+    throw new RelaymintError('STORAGE_FAILED', 'This browser keeps no key for this page.', {
+      remedy: 'Allow the site to store data, or use an ordinary window.',
+      cause,
+    });
+  }
+}
+
+function settled(request: IDBRequest): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error ?? new Error('it says no more'));
+  });
+}
