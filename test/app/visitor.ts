@@ -15,7 +15,9 @@ export async function visit(url: string, name: string, path: string = '/'): Prom
 
 /** `fetch` for addresses below localhost, which Node does not know to be this machine. Redirects are not followed. */
 export const fetchHere: typeof fetch = async (input, init) => {
-  const { url, method, headers, signal } = new Request(input, init);
+  const sent = new Request(input, init);
+  const { url, method, headers, signal } = sent;
+  const body = Buffer.from(await sent.arrayBuffer());
   const { host, port, pathname, search } = new URL(url);
   const asked = request({
     host: '127.0.0.1',
@@ -25,7 +27,7 @@ export const fetchHere: typeof fetch = async (input, init) => {
     headers: { ...Object.fromEntries(headers), host },
     agent: false,
     signal,
-  }).end();
+  }).end(body);
   const [answer] = (await once(asked, 'response')) as [IncomingMessage];
   const { statusCode: status = 0 } = answer;
   const heard = new Headers();
