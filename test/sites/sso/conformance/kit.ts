@@ -7,7 +7,7 @@ import * as oidc from 'openid-client';
 import { z } from 'zod';
 import type { Signer } from '../../../../ledger/receipt/index.ts';
 import type { Challenge } from '../../../../sites/siws/index.ts';
-import { Browser, answerTo, proxyOf, startIssuer, wallet, type Answer, type TestIssuer } from '../kit.ts';
+import { Browser, answerTo, proxyOf, startIssuer, wallet, type Answer, type Setup, type TestIssuer } from '../kit.ts';
 
 export const BACK = 'https://rp.example.org/back';
 export const SIGNED_OUT = 'https://rp.example.org/signed-out';
@@ -23,8 +23,8 @@ export interface Judged extends AsyncDisposable {
   readonly fetch: typeof fetch;
 }
 
-export async function openJudged(): Promise<Judged> {
-  const issuer = await startIssuer({ at: ISSUER });
+export async function openJudged(setup: Setup = {}): Promise<Judged> {
+  const issuer = await startIssuer({ at: ISSUER, ...setup });
   return { issuer, fetch: proxyOf(issuer), [Symbol.asyncDispose]: () => issuer[Symbol.asyncDispose]() };
 }
 
