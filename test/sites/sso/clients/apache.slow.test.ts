@@ -9,15 +9,7 @@ import { startProgram } from './programs.ts';
 
 const APACHE = '/usr/sbin/apache2';
 const MODULES = '/usr/lib/apache2/modules';
-const USED = [
-  'mpm_event',
-  'authn_core',
-  'authz_core',
-  'authz_user',
-  'alias',
-  'include',
-  'auth_openidc',
-];
+const USED = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'alias', 'include', 'auth_openidc'];
 
 const isHere = existsSync(APACHE) && existsSync(`${MODULES}/mod_auth_openidc.so`);
 const PAGE = `<!--#if expr="-n v('REMOTE_USER')" -->${homePage('<!--#echo var="OIDC_CLAIM_wallet_address" -->')}<!--#else -->${homePage(undefined)}<!--#endif -->`;
