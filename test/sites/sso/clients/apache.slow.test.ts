@@ -81,7 +81,7 @@ describeClient(
     });
     const args = ['-f', file, '-DFOREGROUND'];
     await startProgram({ program: APACHE, args, directory, ready: /resuming normal operations/ }, cleanup);
-    return { home: `${origin}/`, callback, refused: /access_denied/, tellsIssuer: true };
+    return { home: `${origin}/`, callback, refused: /^Error:/, tellsIssuer: true };
   },
   isHere ? undefined : 'apt-get install libapache2-mod-auth-openidc',
 );
