@@ -142,3 +142,10 @@ export function clientPlace(clientId: string, redirectUri: string): string {
   const url = new URL(redirectUri);
   return clientName(clientId) ?? (isWeb(url) ? url.host : url.protocol);
 }
+
+/** A client's page for people, if it stands at the host that they are sent back to: elsewhere it would be somebody else's word. */
+export function ownPage(uri: string | undefined, redirectUri: string): string | undefined {
+  if (uri === undefined || !URL.canParse(uri)) return undefined;
+  const { protocol, host, href } = new URL(uri);
+  return protocol === 'https:' && host === new URL(redirectUri).host ? href : undefined;
+}

@@ -12,7 +12,7 @@ import { unixMillis } from '../../core/units.ts';
 import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { SCOPES, claimsOf, tellClaims, type Person } from './claims.ts';
-import { clientPlace } from './clients.ts';
+import { clientPlace, ownPage } from './clients.ts';
 import type { Directory, IssuerStore } from './contract.ts';
 import { consentPage, messagePage, sendPage, signInPage, type Asking, type Page } from './pages.ts';
 import { loginOf } from './provider.ts';
@@ -224,8 +224,10 @@ export class Interactions {
     const clientId = String(params['client_id']);
     const client = await this.#options.provider().Client.find(clientId);
     if (client === undefined) throw new errors.SessionNotFound('the client is gone');
-    const place = clientPlace(clientId, String(params['redirect_uri']));
-    return { place, title: client.clientName ?? place };
+    const redirectUri = String(params['redirect_uri']);
+    const place = clientPlace(clientId, redirectUri);
+    const [policy, terms] = [client.policyUri, client.tosUri].map((uri) => ownPage(uri, redirectUri));
+    return { place, title: client.clientName ?? place, policy, terms };
   }
 
   async #person({ session }: Interaction): Promise<Person> {

@@ -26,6 +26,7 @@ const KEYS_MILLIS = 60_000;
 /** A request's head has to be there by then. */
 const HEAD_MILLIS = 15_000;
 const CLOSE_MILLIS = 5_000;
+const FORM = 'application/x-www-form-urlencoded';
 /** Read for counting alone (`Visitors`). */
 const FORWARDED_FOR = 'x-forwarded-for';
 
@@ -181,6 +182,10 @@ class HttpIssuer implements Issuer {
       await this.#interactions.goingOn(request);
       next();
     });
+    // By GET a browser brings its session's cookie also from another site's page: so it need not be sent with forms of others.
+    app.post('/auth', express.text({ type: FORM, limit: MAX_SIGN_IN_URL_LETTERS }), (request, response) => {
+      response.redirect(303, `/auth?${String(new URLSearchParams(formOf(request)))}`);
+    });
     app.use('/account', this.#accounts.router);
     app.use('/permit', this.#permits.router);
     app.use((request, response) => this.#provider.callback()(request, response));
@@ -263,6 +268,10 @@ class HttpIssuer implements Issuer {
     const link = back === undefined ? undefined : { url: back, label: 'Try again' };
     sendPage(response, messagePage({ status, title: 'That did not work', text, link, code }));
   }
+}
+
+function formOf({ body }: Request): string {
+  return typeof body === 'string' ? body : '';
 }
 
 function statusOf(error: unknown): number {

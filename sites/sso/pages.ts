@@ -114,6 +114,25 @@ export interface Asking {
   readonly place: string;
   /** What it calls itself. Not proved. */
   readonly title: string;
+  /** Its own pages about what it does with what it learns, and on which terms. */
+  readonly policy?: string | undefined;
+  readonly terms?: string | undefined;
+}
+
+/** They open beside the sign-in, which goes on. */
+function ownPages({ policy, terms }: Asking): Html | undefined {
+  const pages = [
+    { href: policy, label: 'Its privacy policy' },
+    { href: terms, label: 'Its terms' },
+  ];
+  const links = pages.flatMap(({ href, label }) =>
+    href === undefined ? [] : html`<li><a href="${href}" target="_blank" rel="noreferrer">${label}</a></li>`,
+  );
+  return links.length === 0
+    ? undefined
+    : html`<ul class="soft">
+        ${links}
+      </ul>`;
 }
 
 export interface SignInPage {
@@ -139,7 +158,7 @@ export function signInPage({ asking, path, issuer, destination, challenge, code 
     leadsTo: destination,
     body: html` ${asking && html`<p class="over">${issuer}</p>`}
       <h1>Sign in to <strong>${place}</strong></h1>
-      ${calls && html`<p>It calls itself “${shown(calls)}”.</p>`}
+      ${calls && html`<p>It calls itself “${shown(calls)}”.</p>`} ${asking && ownPages(asking)}
       <p>
         Your wallet is asked to sign a message that says so. That moves no money and gives nobody access to the wallet.
       </p>
@@ -224,6 +243,7 @@ export function consentPage({ asking, path, who, told, offline, destination }: C
     body: html` <p class="over">Signed in as ${shown(who)}</p>
       <h1>What <strong>${shownPlace(asking.place)}</strong> learns</h1>
       ${asking.title === asking.place ? undefined : html`<p>It calls itself “${shown(asking.title)}”.</p>`}
+      ${ownPages(asking)}
       <ul class="learns">
         ${learns.length === 0 ? nothing : learns}
       </ul>

@@ -130,6 +130,7 @@ function configuration(options: ProviderOptions): Configuration {
       pushedAuthorizationRequests: { enabled: false },
       resourceIndicators: { enabled: false },
       userinfo: { enabled: true },
+      jwtUserinfo: { enabled: true },
       revocation: { enabled: true },
       introspection: {
         enabled: true,

@@ -170,6 +170,29 @@ describe('S13: an issuer on this machine keeps no session', () => {
   });
 });
 
+describe('requests for authorization as forms', () => {
+  const FORM = 'application/x-www-form-urlencoded';
+
+  it('are sent on as the same by GET, and nowhere else, whatever stands in them', async () => {
+    const browser = new Browser();
+    const asked = (await ask(client)).url.searchParams.toString();
+    const send = (body: string, type: string = FORM): Promise<Answer> =>
+      browser.send(new URL('/auth', issuer.url), { method: 'POST', headers: { 'Content-Type': type }, body });
+    expect((await send(asked)).location).toBe(`${issuer.url.origin}/auth?${asked}`);
+    for (const [body, type] of [
+      ['//evil.example/', FORM],
+      ['\r\nLocation: https://evil.example/', FORM],
+      [`${asked}&client_id=other.web3`, FORM],
+      [asked, 'text/plain'],
+    ] as const) {
+      const { location = '' } = await send(body, type);
+      expect(location.startsWith(`${issuer.url.origin}/auth?`)).toBe(true);
+      expect([body, (await browser.get(location)).status]).toStrictEqual([body, 400]);
+    }
+    expect((await send(`state=${'x'.repeat(9_000)}`)).status).toBe(413);
+  });
+});
+
 describe('B8: people who are late, go back, or keep no cookies', () => {
   it('B8 past its time there is a page that begins it again by one link', async () => {
     const browser = new Browser(HTML);
