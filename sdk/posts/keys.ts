@@ -40,7 +40,7 @@ export async function removeKept(name: string): Promise<void> {
 async function inStore(mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest): Promise<unknown> {
   try {
     const opening = indexedDB.open(DATABASE, 1);
-    opening.onupgradeneeded = () => void opening.result.createObjectStore(STORE);
+    opening.addEventListener('upgradeneeded', () => void opening.result.createObjectStore(STORE));
     const database = (await settled(opening)) as IDBDatabase;
     try {
       return await settled(work(database.transaction(STORE, mode).objectStore(STORE)));
@@ -57,7 +57,7 @@ async function inStore(mode: IDBTransactionMode, work: (store: IDBObjectStore) =
 
 function settled(request: IDBRequest): Promise<unknown> {
   return new Promise((resolve, reject) => {
-    request.onsuccess = () => resolve(request.result);
-    request.onerror = () => reject(request.error ?? new Error('it says no more'));
+    request.addEventListener('success', () => resolve(request.result));
+    request.addEventListener('error', () => reject(request.error ?? new Error('it says no more')));
   });
 }

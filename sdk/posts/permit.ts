@@ -109,7 +109,7 @@ function permitIn(code: string): Permit | undefined {
 
 async function newPair(): Promise<CryptoKeyPair> {
   try {
-    return (await crypto.subtle.generateKey('Ed25519', false, ['sign'])) as CryptoKeyPair;
+    return await crypto.subtle.generateKey('Ed25519', false, ['sign']);
   } catch (cause) {
     throw new RelaymintError('VERSION_UNSUPPORTED', 'This browser cannot sign posts.', {
       remedy: 'Use a browser of 2025 or later.',

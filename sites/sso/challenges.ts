@@ -44,7 +44,9 @@ const answerSchema = z.strictObject({
 });
 const transactionSchema = answerSchema.pick({ nonce: true, address: true });
 /** What a form sends that a person, or the page's script, filled in. */
-export const byHandSchema: z.ZodType<{ readonly answer: string }> = z.strictObject({ answer: z.string().max(MAX_BODY) });
+export const byHandSchema: z.ZodType<{ readonly answer: string }> = z.strictObject({
+  answer: z.string().max(MAX_BODY),
+});
 
 export class Challenges {
   readonly #options: ChallengesOptions;
