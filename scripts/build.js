@@ -26,7 +26,12 @@ const shared = {
 
 await build({
   ...shared,
-  entry: { index: 'sdk/index.ts', wallet: 'sdk/wallet/index.ts' },
+  entry: {
+    index: 'sdk/index.ts',
+    elements: 'sdk/elements/index.ts',
+    media: 'sdk/media/index.ts',
+    wallet: 'sdk/wallet/index.ts',
+  },
   outDir: 'dist/sdk',
   platform: 'neutral',
   target: 'es2023',

@@ -1,3 +1,65 @@
+// client.d.ts
+
+//#region sdk/client.d.ts
+interface ClientOptions {
+  /**
+  * The address of a site at a gateway (`https://demo-web3.sites.example.org`), or of a gateway itself (`http://localhost:8402`).
+  * Default: the address of the page.
+  */
+  readonly gateway?: string | URL;
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch;
+  /** Ends whatever this client does. */
+  readonly signal?: AbortSignal;
+}
+/** Frozen data, to be given to the functions of the SDK. */
+interface Client {
+  /** `https://demo-web3.sites.example.org` */
+  readonly origin: string;
+  /** The name whose address that is: `demo.web3`. undefined at the gateway's own address. */
+  readonly name: string | undefined;
+  readonly fetch: typeof fetch;
+  readonly signal: AbortSignal | undefined;
+}
+interface Options {
+  /** Ends this call alone. */
+  readonly signal?: AbortSignal | undefined;
+}
+/** About which name. */
+interface NameOptions extends Options {
+  /** Default: the name of the client's address. Others answer where their manifests let this page embed them. */
+  readonly name?: string | undefined;
+}
+/** @throws RelaymintError INVALID_ARGUMENT without an address: outside a page, or in one that has none of http. */
+declare function createClient(options?: ClientOptions): Client;
+/**
+* Where the client's visitors find a path of any name: at `https://news.web3` in full mode, else beside the client's own address, below
+* localhost or a gateway's domain.
+* @param path begins with a slash. Default `/`.
+* @throws RelaymintError NAME_INVALID.
+*/
+declare function addressOf(client: Client, name: string, path?: string): string;
+//#endregion
+export { addressOf as a, Options as i, ClientOptions as n, createClient as o, NameOptions as r, Client as t };
+//# sourceMappingURL=client.d.ts.map
+// elements.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { t as Client } from "./client.js";
+
+//#region sdk/elements/define.d.ts
+interface ElementsOptions {
+  /** Which gateway they ask. Default: one of the page's own address. */
+  readonly client?: Client;
+}
+/**
+* Makes the elements known to the page. Those that are known already stay as they are; on a server, where there is no page, nothing happens.
+* @throws RelaymintError INVALID_ARGUMENT where the page has no address of http, and no client is given.
+*/
+declare function defineElements(options?: ElementsOptions): void;
+//#endregion
+export { type ElementsOptions, type ErrorCode, RelaymintError, defineElements, isRelaymintError };
+//# sourceMappingURL=elements.d.ts.map
 // errors.d.ts
 
 //#region core/errors.d.ts
@@ -30,6 +92,8 @@ export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
 // index.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { a as addressOf, i as Options, n as ClientOptions, o as createClient, r as NameOptions, t as Client } from "./client.js";
+import { n as SiteManifest, r as readManifest, t as LicenceTerms } from "./terms.js";
 
 //#region core/name.d.ts
 /** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
@@ -83,46 +147,6 @@ type PricePerMiB = Branded<bigint, "PricePerMiB">;
 declare function parseCredits(text: string): Amount;
 /** Base units -> "1234.5", exact, without trailing zeros. */
 declare function formatCredits(value: Amount | PricePerMiB): string;
-//#endregion
-//#region sdk/client.d.ts
-interface ClientOptions {
-  /**
-  * The address of a site at a gateway (`https://demo-web3.sites.example.org`), or of a gateway itself (`http://localhost:8402`).
-  * Default: the address of the page.
-  */
-  readonly gateway?: string | URL;
-  /** Default: the global one. */
-  readonly fetch?: typeof fetch;
-  /** Ends whatever this client does. */
-  readonly signal?: AbortSignal;
-}
-/** Frozen data, to be given to the functions of the SDK. */
-interface Client {
-  /** `https://demo-web3.sites.example.org` */
-  readonly origin: string;
-  /** The name whose address that is: `demo.web3`. undefined at the gateway's own address. */
-  readonly name: string | undefined;
-  readonly fetch: typeof fetch;
-  readonly signal: AbortSignal | undefined;
-}
-interface Options {
-  /** Ends this call alone. */
-  readonly signal?: AbortSignal | undefined;
-}
-/** About which name. */
-interface NameOptions extends Options {
-  /** Default: the name of the client's address. Others answer where their manifests let this page embed them. */
-  readonly name?: string | undefined;
-}
-/** @throws RelaymintError INVALID_ARGUMENT without an address: outside a page, or in one that has none of http. */
-declare function createClient(options?: ClientOptions): Client;
-/**
-* Where the client's visitors find a path of any name: at `https://news.web3` in full mode, else beside the client's own address, below
-* localhost or a gateway's domain.
-* @param path begins with a slash. Default `/`.
-* @throws RelaymintError NAME_INVALID.
-*/
-declare function addressOf(client: Client, name: string, path?: string): string;
 //#endregion
 //#region sdk/feeds.d.ts
 /** What anybody wrote: draw it with `textContent`. */
@@ -195,6 +219,50 @@ declare function watchPosts(client: Client, path: string, options?: NameOptions)
 */
 declare function watchUpdates(client: Client, options?: NameOptions): AsyncGenerator<Update | undefined>;
 //#endregion
+export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
+//# sourceMappingURL=index.d.ts.map
+// media.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+import { n as SiteManifest } from "./terms.js";
+
+//#region sdk/media/ownership.d.ts
+/** As a gateway verified it: signed by who has the name. Its words are anybody's: draw them with `textContent`. */
+interface Ownership {
+  /** The name that the address belongs to: `dawn.image`. */
+  readonly name: string;
+  /** Wallet address. */
+  readonly owner: string;
+  readonly creator: string;
+  readonly title: string | undefined;
+  readonly copyright: string | undefined;
+  /** Without it nothing is permitted beyond looking at it. */
+  readonly licence: SiteManifest["licence"];
+  /** Credits per MiB that the owner asks hosts to sell it for, as decimals. */
+  readonly price: string | undefined;
+  /** The owner's share of what hosts earn with it, parts of 10,000. */
+  readonly royaltyBps: number;
+  /** What of that goes to the name whose page shows it, parts of 10,000. */
+  readonly referrerBps: number;
+  /** Who gets the royalty. */
+  readonly splits: SiteManifest["splits"];
+  /** Whose pages may show it: `none`, `anybody`, or names. */
+  readonly embedding: SiteManifest["embedding"];
+}
+/**
+* Whose it is what an address leads to; undefined where the name's owner says nothing.
+* @param url of anything at the client's gateway, such as the `src` of an image; a path is one of the client's own name
+* @throws RelaymintError INVALID_ARGUMENT for an address elsewhere, and as `readManifest`.
+*/
+declare function ownership(client: Client, url: string | URL, options?: Options): Promise<Ownership | undefined>;
+//#endregion
+export { type ErrorCode, type Ownership, RelaymintError, isRelaymintError, ownership };
+//# sourceMappingURL=media.d.ts.map
+// terms.d.ts
+
+import { r as NameOptions, t as Client } from "./client.js";
+
 //#region sdk/terms.d.ts
 interface LicenceTerms {
   readonly usage: readonly string[];
@@ -248,8 +316,8 @@ interface SiteManifest {
 */
 declare function readManifest(client: Client, options?: NameOptions): Promise<SiteManifest | undefined>;
 //#endregion
-export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
-//# sourceMappingURL=index.d.ts.map
+export { SiteManifest as n, readManifest as r, LicenceTerms as t };
+//# sourceMappingURL=terms.d.ts.map
 // wallet.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
