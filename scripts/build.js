@@ -42,6 +42,14 @@ await build({
 });
 await build({
   ...shared,
+  entry: { testing: 'app/testing.ts' },
+  outDir: 'dist/sdk',
+  platform: 'node',
+  clean: false,
+  dts: { emitDtsOnly: true },
+});
+await build({
+  ...shared,
   entry: { index: 'ledger/index.ts' },
   outDir: 'dist/ledger',
   platform: 'node',

@@ -318,6 +318,85 @@ declare function readManifest(client: Client, options?: NameOptions): Promise<Si
 //#endregion
 export { SiteManifest as n, readManifest as r, LicenceTerms as t };
 //# sourceMappingURL=terms.d.ts.map
+// testing.d.ts
+
+//#region core/errors.d.ts
+/**
+* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
+* can act on it without reading prose. A code is never renamed or reused.
+*/
+type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "WALLET_REFUSED" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "PROFILE_INVALID" | "PROFILE_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "SIGN_IN_REFUSED" | "INTERNAL";
+interface RelaymintErrorOptions {
+  /** What the reader can do about it, one sentence. Appended to the message. */
+  readonly remedy?: string;
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Figures for scripts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
+declare class RelaymintError extends Error {
+  override readonly name: string;
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
+}
+/** True when `error` is a RelaymintError, optionally with one of the given codes. */
+declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
+//#endregion
+//#region app/testing/client.d.ts
+/** What the functions of `relaymint/sdk` take as their client. */
+interface TestClient {
+  readonly origin: string;
+  readonly name: string | undefined;
+  readonly fetch: typeof fetch;
+  readonly signal: AbortSignal | undefined;
+}
+//#endregion
+//#region app/testing/testing.d.ts
+interface TestnetOptions {
+  /** 1 to 3, which is the default: how many a visitor's circuit passes. */
+  readonly relays?: number;
+}
+interface PublishOptions {
+  /** `demo.web3` */
+  readonly name: string;
+  /** What a manifest file says: whose it is, and what others may do. Names under `.image`, `.video` and `.map` need one. */
+  readonly manifest?: object;
+}
+interface Published {
+  readonly name: string;
+  /** CID of the content. */
+  readonly root: string;
+  readonly files: number;
+  /** Where browsers on this machine find it. */
+  readonly url: string;
+}
+interface Testnet extends AsyncDisposable {
+  /** Where browsers on this machine find the gateway itself. */
+  readonly gateway: string;
+  /** For the functions of the SDK, which are told about which name. */
+  readonly client: TestClient;
+  /** The same as in a page of that name. */
+  clientOf(name: string): TestClient;
+  /** Where browsers on this machine find a path of a name. */
+  addressOf(name: string, path?: string): string;
+  /**
+  * Publishes a folder, or files by their paths. A name that was published before shows what is published now.
+  * @throws RelaymintError NAME_INVALID, INVALID_ARGUMENT (the manifest), CONTENT_REFUSED, ...
+  */
+  publish(site: string | Readonly<Record<string, string | Uint8Array>>, options: PublishOptions): Promise<Published>;
+  /** Moves the clock of all of it forward. */
+  advance(seconds: number): Promise<void>;
+}
+/**
+* Starts one: nothing of it leaves the process but HTTP on 127.0.0.1, and nothing of it is left when it is disposed of.
+* @throws RelaymintError INVALID_ARGUMENT
+*/
+declare function createTestnet(options?: TestnetOptions): Promise<Testnet>;
+//#endregion
+export { type ErrorCode, type PublishOptions, type Published, RelaymintError, type TestClient, type Testnet, type TestnetOptions, createTestnet, isRelaymintError };
 // wallet.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";

@@ -43,6 +43,20 @@ describe('the package, packed and installed elsewhere,', () => {
     expect(stdout.trim()).toBe(version);
   });
 
+  it('has a test network, in which a site is published and shown', async () => {
+    const said = await node(`
+      import { createClient, readManifest } from 'relaymint/sdk';
+      import { createTestnet } from 'relaymint/sdk/testing';
+      const testnet = await createTestnet({ relays: 1 });
+      await testnet.publish({ 'index.html': 'here' }, { name: 'demo.web3', manifest: { creator: 'Ana' } });
+      const page = await testnet.client.fetch(testnet.addressOf('demo.web3'));
+      const { creator } = await readManifest(createClient({ gateway: testnet.addressOf('demo.web3'), fetch: testnet.client.fetch }));
+      console.log(await page.text(), creator);
+      await testnet[Symbol.asyncDispose]();
+    `);
+    expect(said).toBe('here Ana\n');
+  });
+
   it('B10: names no source of ours in a declaration', async () => {
     const files = await readdir(packed.folder, { recursive: true });
     const declarations = files.filter((file) => file.endsWith('.d.ts'));

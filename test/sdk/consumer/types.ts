@@ -4,6 +4,7 @@ import { RelaymintError, createClient, siteUrl, type ErrorCode } from 'relaymint
 import { signIn, type Wallet } from 'relaymint/sdk/wallet';
 import { defineElements } from 'relaymint/sdk/elements';
 import { ownership, type Ownership } from 'relaymint/sdk/media';
+import { createTestnet } from 'relaymint/sdk/testing';
 import { openSolanaLedger } from 'relaymint/ledger';
 
 export const url: string = siteUrl(parseName('demo.web3').name, 8402);
@@ -27,4 +28,10 @@ export async function creatorOf(url: string): Promise<string> {
   const told: Ownership | undefined = await ownership(client, url);
   // @ts-expect-error there may be none
   return told.creator;
+}
+
+/** The clients of a test network are clients of the SDK. */
+export async function creatorInTest(): Promise<string | undefined> {
+  const testnet = await createTestnet({ relays: 1 });
+  return (await ownership(testnet.clientOf('demo.web3'), '/'))?.creator;
 }
