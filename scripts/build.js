@@ -30,6 +30,7 @@ await build({
     index: 'sdk/index.ts',
     elements: 'sdk/elements/index.ts',
     media: 'sdk/media/index.ts',
+    site: 'sdk/site/index.ts',
     wallet: 'sdk/wallet/index.ts',
   },
   outDir: 'dist/sdk',

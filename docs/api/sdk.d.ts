@@ -93,6 +93,7 @@ export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
 import { a as addressOf, i as Options, n as ClientOptions, o as createClient, r as NameOptions, t as Client } from "./client.js";
+import { n as formatCredits, r as parseCredits, t as Amount } from "./units.js";
 import { n as SiteManifest, r as readManifest, t as LicenceTerms } from "./terms.js";
 
 //#region core/name.d.ts
@@ -133,20 +134,6 @@ declare function parseNewName(text: string): ParsedName;
 * parser takes for an internationalized host name and refuses. Check it before registering.
 */
 declare function opensInBrowsers(name: string): boolean;
-//#endregion
-//#region core/units.d.ts
-declare const unit: unique symbol;
-type Branded<T, Name extends string> = T & {
-  readonly [unit]: Name;
-};
-/** Base units of the credit token (1 credit = 1,000,000 base units), 0 .. 2^64-1. */
-type Amount = Branded<bigint, "Amount">;
-/** Base units of credit for one MiB (2^20 bytes) carried, 0 .. 2^40. */
-type PricePerMiB = Branded<bigint, "PricePerMiB">;
-/** "1234.5" credits -> base units. Plain decimal digits, at most six after the point. @throws RelaymintError INVALID_ARGUMENT. */
-declare function parseCredits(text: string): Amount;
-/** Base units -> "1234.5", exact, without trailing zeros. */
-declare function formatCredits(value: Amount | PricePerMiB): string;
 //#endregion
 //#region sdk/feeds.d.ts
 /** What anybody wrote: draw it with `textContent`. */
@@ -259,6 +246,63 @@ declare function ownership(client: Client, url: string | URL, options?: Options)
 //#endregion
 export { type ErrorCode, type Ownership, RelaymintError, isRelaymintError, ownership };
 //# sourceMappingURL=media.d.ts.map
+// site.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+import { t as Amount } from "./units.js";
+
+//#region sdk/site/name.d.ts
+interface NameStatus {
+  readonly name: string;
+  /** `grace`: it has expired, and its owner may still renew it. `expired`: anybody may register it. */
+  readonly status: "held" | "grace" | "expired";
+  /** Wallet address. */
+  readonly owner: string;
+  /** Wallet that may publish for the owner. */
+  readonly manager: string;
+  /** UNIX seconds. */
+  readonly registered: number;
+  /** UNIX seconds; undefined: never. */
+  readonly expires: number | undefined;
+  /** CID of the content; undefined where there is none. */
+  readonly root: string | undefined;
+  /** CID of the manifest; undefined where there is none. */
+  readonly manifest: string | undefined;
+  /** Parts of 10,000. */
+  readonly royaltyBps: number;
+  /** Parts of 10,000 of the royalty. */
+  readonly referrerBps: number;
+}
+interface Share {
+  /** Wallet address. */
+  readonly account: string;
+  /** Parts of 10,000. */
+  readonly bps: number;
+  /** Divided, and not paid out yet: base units. */
+  readonly owed: Amount;
+}
+/** In base units of credit (`formatCredits` writes them). What was served lately is not there yet: hosts settle when it is worth a fee. */
+interface Revenue {
+  /** All that the name ever earned. */
+  readonly earned: Amount;
+  /** What of it was not divided among the shares yet. */
+  readonly undivided: Amount;
+  readonly shares: readonly Share[];
+}
+/**
+* Who has the name, until when, and what it points to.
+* @throws RelaymintError NAME_UNKNOWN (nobody has it), NAME_INVALID, LIMIT_EXCEEDED, LEDGER_UNREACHABLE; CONNECTION_LOST; ABORTED.
+*/
+declare function status(client: Client, name: string, options?: Options): Promise<NameStatus>;
+/**
+* What the ledger says that the name earned.
+* @throws as `status`.
+*/
+declare function revenue(client: Client, name: string, options?: Options): Promise<Revenue>;
+//#endregion
+export { type Amount, type ErrorCode, type NameStatus, RelaymintError, type Revenue, type Share, isRelaymintError, revenue, status };
+//# sourceMappingURL=site.d.ts.map
 // terms.d.ts
 
 import { r as NameOptions, t as Client } from "./client.js";
@@ -397,6 +441,24 @@ interface Testnet extends AsyncDisposable {
 declare function createTestnet(options?: TestnetOptions): Promise<Testnet>;
 //#endregion
 export { type ErrorCode, type PublishOptions, type Published, RelaymintError, type TestClient, type Testnet, type TestnetOptions, createTestnet, isRelaymintError };
+// units.d.ts
+
+//#region core/units.d.ts
+declare const unit: unique symbol;
+type Branded<T, Name extends string> = T & {
+  readonly [unit]: Name;
+};
+/** Base units of the credit token (1 credit = 1,000,000 base units), 0 .. 2^64-1. */
+type Amount = Branded<bigint, "Amount">;
+/** Base units of credit for one MiB (2^20 bytes) carried, 0 .. 2^40. */
+type PricePerMiB = Branded<bigint, "PricePerMiB">;
+/** "1234.5" credits -> base units. Plain decimal digits, at most six after the point. @throws RelaymintError INVALID_ARGUMENT. */
+declare function parseCredits(text: string): Amount;
+/** Base units -> "1234.5", exact, without trailing zeros. */
+declare function formatCredits(value: Amount | PricePerMiB): string;
+//#endregion
+export { formatCredits as n, parseCredits as r, Amount as t };
+//# sourceMappingURL=units.d.ts.map
 // wallet.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";

@@ -157,6 +157,7 @@ describe('the package, packed and installed elsewhere,', () => {
       ['the core', ['relaymint/sdk'], 4],
       ['the wallet', ['relaymint/sdk/wallet'], 4],
       ['media', ['relaymint/sdk/media'], 4],
+      ['what a name is and earned', ['relaymint/sdk/site'], 4],
       ['the elements', ['relaymint/sdk/elements'], 6],
       ['all without the wallet', inBrowsers.filter((name) => name !== 'relaymint/sdk/wallet'), 40],
     ] as const)('%s has its budget, all of it taken: %j in %d KiB', async (_what, names, kib) => {
