@@ -26,7 +26,14 @@ const shared = {
 
 await build({
   ...shared,
-  entry: { index: 'sdk/index.ts', posts: 'sdk/posts/index.ts', wallet: 'sdk/wallet/index.ts' },
+  entry: {
+    index: 'sdk/index.ts',
+    elements: 'sdk/elements/index.ts',
+    media: 'sdk/media/index.ts',
+    posts: 'sdk/posts/index.ts',
+    site: 'sdk/site/index.ts',
+    wallet: 'sdk/wallet/index.ts',
+  },
   outDir: 'dist/sdk',
   platform: 'neutral',
   target: 'es2023',
@@ -34,6 +41,14 @@ await build({
   clean: true,
   sourcemap: true,
   dts: { sourcemap: false },
+});
+await build({
+  ...shared,
+  entry: { testing: 'app/testing.ts' },
+  outDir: 'dist/sdk',
+  platform: 'node',
+  clean: false,
+  dts: { emitDtsOnly: true },
 });
 await build({
   ...shared,

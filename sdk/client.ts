@@ -76,7 +76,8 @@ export function addressOf(client: Client, name: string, path: string = '/'): str
   return full === undefined ? `http://${label}.localhost:${LOCAL_PORT}${path}` : `https://${full}${path}`;
 }
 
-function nameAt({ hostname }: URL): string | undefined {
+/** The name whose address it is, at any gateway; undefined where it is none. */
+export function nameAt({ hostname }: URL): string | undefined {
   return nameOfFullHost(hostname) ?? nameOfHost(hostname, hostname.slice(hostname.indexOf('.') + 1));
 }
 

@@ -152,6 +152,7 @@ export async function openGateway(
     // What is told of them is not counted yet, so that nobody can sell it.
     ...(selling === undefined && { feeds }),
     ...(selling === undefined && {
+      records: (name: string) => resolver.record(name),
       profiles: createProfiles({
         resolver,
         content: shown,

@@ -15,7 +15,9 @@ import {
   type EmbeddedLedger,
 } from '../../ledger/solana/index.ts';
 import { createMemoryNetwork, createMemoryTransport, type MemoryNetwork } from '../../node/transport/index.ts';
+import type { ManifestTerms } from '../../sites/manifest/index.ts';
 import { valuesOf, type Said, type Section } from '../config/index.ts';
+import type * as Publisher from '../roles/publisher.ts';
 import { openNode, type RunningNode } from '../node/index.ts';
 import {
   baseSection,
@@ -91,8 +93,11 @@ export interface Testnet extends AsyncDisposable {
   readonly url: string;
   /** Runs one more node. */
   open<Own>(role: Role<Own>, label: string, said?: SaidOf<NoInfer<Own>>): Promise<TestnetNode>;
-  /** Publishes a folder to a host and points a name at it, as `relaymint site publish` does with the settings `said`. */
-  publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite>;
+  /**
+   * Publishes a folder to a host and points a name at it, as `relaymint site publish` does with the settings `said`, and a manifest file that
+   * says `terms`. A name that was published before is published anew, by who has it.
+   */
+  publish(directory: string, name: string, said?: SaidOf<SiteValues>, terms?: ManifestTerms): Promise<TestnetSite>;
   /** Moves the clock of all nodes, and of the chain, forward. */
   advance(seconds: number): Promise<void>;
 }
@@ -125,7 +130,7 @@ export async function createTestnet(options: TestnetOptions = {}): Promise<Testn
     gateway,
     url: String(gateway.ready['gateway']),
     open: (role, label, said) => ground.open(role, label, said),
-    publish: (directory, name, said) => ground.publish(directory, name, said),
+    publish: (...site) => ground.publish(...site),
     advance: async (seconds) => {
       clock.advance(seconds * 1_000);
       await ledger.warp(seconds);
@@ -149,7 +154,8 @@ class Ground {
   readonly #nodes = new AsyncDisposableStack();
   /** The first node, from which the others learn. */
   #first: string | undefined;
-  #sites = 0;
+  /** Labels of those who publish, by name. */
+  readonly #publishers = new Map<string, string>();
 
   constructor(parts: GroundParts) {
     this.#parts = parts;
@@ -174,17 +180,19 @@ class Ground {
     });
   }
 
-  async publish(directory: string, name: string, said?: SaidOf<SiteValues>): Promise<TestnetSite> {
-    const { publish } = await import('../roles/publisher.ts');
-    this.#sites += 1;
+  async publish(...[directory, name, said, terms]: Parameters<Testnet['publish']>): Promise<TestnetSite> {
+    const { publish } = await publisher();
+    const label = this.#publishers.get(name) ?? `site-${this.#publishers.size + 1}`;
+    this.#publishers.set(name, label);
     const section: Section<SiteValues> = siteRole.settings;
     const own = valuesOf(section, said ?? {});
-    await using node = await this.#openNode(siteRole, `site-${this.#sites}`, own, undefined);
+    await using node = await this.#openNode(siteRole, label, own, undefined);
     await node.announce();
     const { signal } = new AbortController();
     const published = await publish(node, {
       directory,
       name,
+      terms,
       royaltyBps: own.royalty,
       years: own.years,
       hosts: own.host,
@@ -224,4 +232,9 @@ class Ground {
     const settings = settingsOf(role, { ...base, ...earner, ...own }, () => log);
     return openNode({ ...settings, world: { transports: [createMemoryTransport(this.#network)], clock } });
   }
+}
+
+/** Not before something is published. In a function of its own: where `await using` is, the compiler leaves the file's name as it is in the sources. */
+function publisher(): Promise<typeof Publisher> {
+  return import('../roles/publisher.ts');
 }

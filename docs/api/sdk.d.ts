@@ -1,89 +1,5 @@
-// errors.d.ts
+// client.d.ts
 
-//#region core/errors.d.ts
-/**
-* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
-* can act on it without reading prose. A code is never renamed or reused.
-*/
-type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "WALLET_REFUSED" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "PROFILE_INVALID" | "PROFILE_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "SIGN_IN_REFUSED" | "INTERNAL";
-interface RelaymintErrorOptions {
-  /** What the reader can do about it, one sentence. Appended to the message. */
-  readonly remedy?: string;
-  /** The error that led to this one. */
-  readonly cause?: unknown;
-  /** Figures for scripts; never a secret. */
-  readonly details?: Readonly<Record<string, string | number | boolean>>;
-}
-/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
-declare class RelaymintError extends Error {
-  override readonly name: string;
-  readonly code: ErrorCode;
-  readonly remedy: string | undefined;
-  readonly details: Readonly<Record<string, string | number | boolean>>;
-  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
-}
-/** True when `error` is a RelaymintError, optionally with one of the given codes. */
-declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
-//#endregion
-export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
-//# sourceMappingURL=errors.d.ts.map
-// index.d.ts
-
-import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
-
-//#region core/name.d.ts
-/** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
-type Tld = "web3" | "sso" | "image" | "video" | "map" | "route";
-declare const TLDS: readonly Tld[];
-/** A name in its parts. */
-interface ParsedName {
-  /** `news.web3` */
-  readonly name: string;
-  /** `news` */
-  readonly label: string;
-  /** `web3` */
-  readonly tld: Tld;
-}
-/** Splits and checks a name; upper-case letters are lowered. @throws RelaymintError NAME_INVALID saying which rule it breaks. */
-declare function parseName(text: string): ParsedName;
-/** True when `parseName` would accept the text. */
-declare function isName(text: string): boolean;
-/** `my-site.web3` -> `my--site-web3`: one host label, so that no two sites share cookies. @throws RelaymintError NAME_INVALID. */
-declare function inlineName(name: string): string;
-/** `my--site-web3` -> `my-site.web3`. @throws RelaymintError NAME_INVALID. */
-declare function uninlineName(hostLabel: string): string;
-/** Where a gateway on this machine shows a site: `http://demo-web3.localhost:8402/`. @throws RelaymintError NAME_INVALID. */
-declare function siteUrl(name: string, port: number): string;
-/**
-* The name that a host name below a gateway's domain stands for; undefined when it is not a site's address.
-* @param domain in lower case. Default: that of a gateway on this machine.
-*/
-declare function nameOfHost(host: string, domain?: string): string | undefined;
-/**
-* Like `parseName`, for a name that is going to be registered: refuses what the chain accepts and no browser opens.
-* @throws RelaymintError NAME_INVALID.
-*/
-declare function parseNewName(text: string): ParsedName;
-/**
-* False for the few names that the chain accepts and no browser opens: inlined they begin with `xn--`, which every URL
-* parser takes for an internationalized host name and refuses. Check it before registering.
-*/
-declare function opensInBrowsers(name: string): boolean;
-//#endregion
-//#region core/units.d.ts
-declare const unit: unique symbol;
-type Branded<T, Name extends string> = T & {
-  readonly [unit]: Name;
-};
-/** Base units of the credit token (1 credit = 1,000,000 base units), 0 .. 2^64-1. */
-type Amount = Branded<bigint, "Amount">;
-/** Base units of credit for one MiB (2^20 bytes) carried, 0 .. 2^40. */
-type PricePerMiB = Branded<bigint, "PricePerMiB">;
-/** "1234.5" credits -> base units. Plain decimal digits, at most six after the point. @throws RelaymintError INVALID_ARGUMENT. */
-declare function parseCredits(text: string): Amount;
-/** Base units -> "1234.5", exact, without trailing zeros. */
-declare function formatCredits(value: Amount | PricePerMiB): string;
-//#endregion
 //#region sdk/client.d.ts
 interface ClientOptions {
   /**
@@ -123,6 +39,101 @@ declare function createClient(options?: ClientOptions): Client;
 * @throws RelaymintError NAME_INVALID.
 */
 declare function addressOf(client: Client, name: string, path?: string): string;
+//#endregion
+export { addressOf as a, Options as i, ClientOptions as n, createClient as o, NameOptions as r, Client as t };
+//# sourceMappingURL=client.d.ts.map
+// elements.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { t as Client } from "./client.js";
+
+//#region sdk/elements/define.d.ts
+interface ElementsOptions {
+  /** Which gateway they ask. Default: one of the page's own address. */
+  readonly client?: Client;
+}
+/**
+* Makes the elements known to the page. Those that are known already stay as they are; on a server, where there is no page, nothing happens.
+* @throws RelaymintError INVALID_ARGUMENT where the page has no address of http, and no client is given.
+*/
+declare function defineElements(options?: ElementsOptions): void;
+//#endregion
+export { type ElementsOptions, type ErrorCode, RelaymintError, defineElements, isRelaymintError };
+//# sourceMappingURL=elements.d.ts.map
+// errors.d.ts
+
+//#region core/errors.d.ts
+/**
+* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
+* can act on it without reading prose. A code is never renamed or reused.
+*/
+type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "WALLET_REFUSED" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "PROFILE_INVALID" | "PROFILE_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "SIGN_IN_REFUSED" | "INTERNAL";
+interface RelaymintErrorOptions {
+  /** What the reader can do about it, one sentence. Appended to the message. */
+  readonly remedy?: string;
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Figures for scripts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
+declare class RelaymintError extends Error {
+  override readonly name: string;
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
+}
+/** True when `error` is a RelaymintError, optionally with one of the given codes. */
+declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
+//#endregion
+export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
+//# sourceMappingURL=errors.d.ts.map
+// index.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { a as addressOf, i as Options, n as ClientOptions, o as createClient, r as NameOptions, t as Client } from "./client.js";
+import { n as formatCredits, r as parseCredits, t as Amount } from "./units.js";
+import { n as SiteManifest, r as readManifest, t as LicenceTerms } from "./terms.js";
+
+//#region core/name.d.ts
+/** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
+type Tld = "web3" | "sso" | "image" | "video" | "map" | "route";
+declare const TLDS: readonly Tld[];
+/** A name in its parts. */
+interface ParsedName {
+  /** `news.web3` */
+  readonly name: string;
+  /** `news` */
+  readonly label: string;
+  /** `web3` */
+  readonly tld: Tld;
+}
+/** Splits and checks a name; upper-case letters are lowered. @throws RelaymintError NAME_INVALID saying which rule it breaks. */
+declare function parseName(text: string): ParsedName;
+/** True when `parseName` would accept the text. */
+declare function isName(text: string): boolean;
+/** `my-site.web3` -> `my--site-web3`: one host label, so that no two sites share cookies. @throws RelaymintError NAME_INVALID. */
+declare function inlineName(name: string): string;
+/** `my--site-web3` -> `my-site.web3`. @throws RelaymintError NAME_INVALID. */
+declare function uninlineName(hostLabel: string): string;
+/** Where a gateway on this machine shows a site: `http://demo-web3.localhost:8402/`. @throws RelaymintError NAME_INVALID. */
+declare function siteUrl(name: string, port: number): string;
+/**
+* The name that a host name below a gateway's domain stands for; undefined when it is not a site's address.
+* @param domain in lower case. Default: that of a gateway on this machine.
+*/
+declare function nameOfHost(host: string, domain?: string): string | undefined;
+/**
+* Like `parseName`, for a name that is going to be registered: refuses what the chain accepts and no browser opens.
+* @throws RelaymintError NAME_INVALID.
+*/
+declare function parseNewName(text: string): ParsedName;
+/**
+* False for the few names that the chain accepts and no browser opens: inlined they begin with `xn--`, which every URL
+* parser takes for an internationalized host name and refuses. Check it before registering.
+*/
+declare function opensInBrowsers(name: string): boolean;
 //#endregion
 //#region sdk/feeds.d.ts
 /** What anybody wrote: draw it with `textContent`. */
@@ -195,6 +206,107 @@ declare function watchPosts(client: Client, path: string, options?: NameOptions)
 */
 declare function watchUpdates(client: Client, options?: NameOptions): AsyncGenerator<Update | undefined>;
 //#endregion
+export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
+//# sourceMappingURL=index.d.ts.map
+// media.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+import { n as SiteManifest } from "./terms.js";
+
+//#region sdk/media/ownership.d.ts
+/** As a gateway verified it: signed by who has the name. Its words are anybody's: draw them with `textContent`. */
+interface Ownership {
+  /** The name that the address belongs to: `dawn.image`. */
+  readonly name: string;
+  /** Wallet address. */
+  readonly owner: string;
+  readonly creator: string;
+  readonly title: string | undefined;
+  readonly copyright: string | undefined;
+  /** Without it nothing is permitted beyond looking at it. */
+  readonly licence: SiteManifest["licence"];
+  /** Credits per MiB that the owner asks hosts to sell it for, as decimals. */
+  readonly price: string | undefined;
+  /** The owner's share of what hosts earn with it, parts of 10,000. */
+  readonly royaltyBps: number;
+  /** What of that goes to the name whose page shows it, parts of 10,000. */
+  readonly referrerBps: number;
+  /** Who gets the royalty. */
+  readonly splits: SiteManifest["splits"];
+  /** Whose pages may show it: `none`, `anybody`, or names. */
+  readonly embedding: SiteManifest["embedding"];
+}
+/**
+* Whose it is what an address leads to; undefined where the name's owner says nothing.
+* @param url of anything at the client's gateway, such as the `src` of an image; a path is one of the client's own name
+* @throws RelaymintError INVALID_ARGUMENT for an address elsewhere, and as `readManifest`.
+*/
+declare function ownership(client: Client, url: string | URL, options?: Options): Promise<Ownership | undefined>;
+//#endregion
+export { type ErrorCode, type Ownership, RelaymintError, isRelaymintError, ownership };
+//# sourceMappingURL=media.d.ts.map
+// site.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+import { t as Amount } from "./units.js";
+
+//#region sdk/site/name.d.ts
+interface NameStatus {
+  readonly name: string;
+  /** `grace`: it has expired, and its owner may still renew it. `expired`: anybody may register it. */
+  readonly status: "held" | "grace" | "expired";
+  /** Wallet address. */
+  readonly owner: string;
+  /** Wallet that may publish for the owner. */
+  readonly manager: string;
+  /** UNIX seconds. */
+  readonly registered: number;
+  /** UNIX seconds; undefined: never. */
+  readonly expires: number | undefined;
+  /** CID of the content; undefined where there is none. */
+  readonly root: string | undefined;
+  /** CID of the manifest; undefined where there is none. */
+  readonly manifest: string | undefined;
+  /** Parts of 10,000. */
+  readonly royaltyBps: number;
+  /** Parts of 10,000 of the royalty. */
+  readonly referrerBps: number;
+}
+interface Share {
+  /** Wallet address. */
+  readonly account: string;
+  /** Parts of 10,000. */
+  readonly bps: number;
+  /** Divided, and not paid out yet: base units. */
+  readonly owed: Amount;
+}
+/** In base units of credit (`formatCredits` writes them). What was served lately is not there yet: hosts settle when it is worth a fee. */
+interface Revenue {
+  /** All that the name ever earned. */
+  readonly earned: Amount;
+  /** What of it was not divided among the shares yet. */
+  readonly undivided: Amount;
+  readonly shares: readonly Share[];
+}
+/**
+* Who has the name, until when, and what it points to.
+* @throws RelaymintError NAME_UNKNOWN (nobody has it), NAME_INVALID, LIMIT_EXCEEDED, LEDGER_UNREACHABLE; CONNECTION_LOST; ABORTED.
+*/
+declare function status(client: Client, name: string, options?: Options): Promise<NameStatus>;
+/**
+* What the ledger says that the name earned.
+* @throws as `status`.
+*/
+declare function revenue(client: Client, name: string, options?: Options): Promise<Revenue>;
+//#endregion
+export { type Amount, type ErrorCode, type NameStatus, RelaymintError, type Revenue, type Share, isRelaymintError, revenue, status };
+//# sourceMappingURL=site.d.ts.map
+// terms.d.ts
+
+import { r as NameOptions, t as Client } from "./client.js";
+
 //#region sdk/terms.d.ts
 interface LicenceTerms {
   readonly usage: readonly string[];
@@ -248,8 +360,105 @@ interface SiteManifest {
 */
 declare function readManifest(client: Client, options?: NameOptions): Promise<SiteManifest | undefined>;
 //#endregion
-export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
-//# sourceMappingURL=index.d.ts.map
+export { SiteManifest as n, readManifest as r, LicenceTerms as t };
+//# sourceMappingURL=terms.d.ts.map
+// testing.d.ts
+
+//#region core/errors.d.ts
+/**
+* Every error that Relaymint raises on purpose carries one of these stable codes, so that scripts and other nodes
+* can act on it without reading prose. A code is never renamed or reused.
+*/
+type ErrorCode = "INVALID_ARGUMENT" | "INVALID_CONFIG" | "UNSAFE_CONFIG" | "INVALID_ENCODING" | "LIMIT_EXCEEDED" | "FILE_EXISTS" | "FILE_IN_USE" | "FILE_NOT_FOUND" | "KEY_FILE_UNSAFE" | "STORAGE_FAILED" | "STORAGE_FULL" | "ADDRESS_UNSUPPORTED" | "ADDRESS_IN_USE" | "CONNECTION_REFUSED" | "CONNECTION_LOST" | "POLICY_REFUSED" | "TIMEOUT" | "ABORTED" | "CLOSED" | "PEER_IDENTITY_MISMATCH" | "PROTOCOL_VIOLATION" | "FRAME_TOO_LONG" | "FRAME_RATE_EXCEEDED" | "VERSION_UNSUPPORTED" | "NO_TRANSPORT" | "PROGRAM_MISSING" | "TOR_NOT_RUNNING" | "TOR_NOT_TRUSTED" | "TOR_CONTROL_FAILED" | "TOR_BOOTSTRAP_FAILED" | "TOR_CIRCUIT_FAILED" | "ONION_UNREACHABLE" | "SOCKS_FAILED" | "I2P_NOT_RUNNING" | "I2P_FAILED" | "I2P_UNREACHABLE" | "CIRCUIT_REFUSED" | "CIRCUIT_DESTROYED" | "CIRCUIT_TAMPERED" | "STREAM_REFUSED" | "STREAM_RESET" | "NO_ROUTE" | "METER_DISAGREEMENT" | "WINDOW_EXHAUSTED" | "PRICE_TOO_LOW" | "GRANT_EXCEEDED" | "ALLOWANCE_EXHAUSTED" | "PRICE_TOO_HIGH" | "BUDGET_EXHAUSTED" | "BUDGET_STOPPED" | "RECEIPT_INVALID" | "RECEIPT_NOT_NEWER" | "CHANNEL_UNKNOWN" | "CHANNEL_CLOSING" | "DEPOSIT_EXHAUSTED" | "INSUFFICIENT_FUNDS" | "LEDGER_UNREACHABLE" | "LEDGER_REJECTED" | "PROGRAM_ERROR" | "PAYMENT_INVALID" | "WALLET_REFUSED" | "NAME_INVALID" | "NAME_TAKEN" | "NAME_UNKNOWN" | "NAME_EXPIRED" | "CONTENT_NOT_FOUND" | "CONTENT_CORRUPT" | "CONTENT_REFUSED" | "MANIFEST_INVALID" | "ENTRY_INVALID" | "ENTRY_STALE" | "PROFILE_INVALID" | "PROFILE_STALE" | "NOT_CACHED" | "NOT_ACCEPTABLE" | "REDIRECTS_INVALID" | "EMBEDDING_REFUSED" | "HEADERS_INVALID" | "SIGN_IN_REFUSED" | "INTERNAL";
+interface RelaymintErrorOptions {
+  /** What the reader can do about it, one sentence. Appended to the message. */
+  readonly remedy?: string;
+  /** The error that led to this one. */
+  readonly cause?: unknown;
+  /** Figures for scripts; never a secret. */
+  readonly details?: Readonly<Record<string, string | number | boolean>>;
+}
+/** An expected failure. A programmer's mistake stays a TypeError or RangeError. */
+declare class RelaymintError extends Error {
+  override readonly name: string;
+  readonly code: ErrorCode;
+  readonly remedy: string | undefined;
+  readonly details: Readonly<Record<string, string | number | boolean>>;
+  constructor(code: ErrorCode, message: string, options?: RelaymintErrorOptions);
+}
+/** True when `error` is a RelaymintError, optionally with one of the given codes. */
+declare function isRelaymintError(error: unknown, ...codes: readonly ErrorCode[]): error is RelaymintError;
+//#endregion
+//#region app/testing/client.d.ts
+/** What the functions of `relaymint/sdk` take as their client. */
+interface TestClient {
+  readonly origin: string;
+  readonly name: string | undefined;
+  readonly fetch: typeof fetch;
+  readonly signal: AbortSignal | undefined;
+}
+//#endregion
+//#region app/testing/testing.d.ts
+interface TestnetOptions {
+  /** 1 to 3, which is the default: how many a visitor's circuit passes. */
+  readonly relays?: number;
+}
+interface PublishOptions {
+  /** `demo.web3` */
+  readonly name: string;
+  /** What a manifest file says: whose it is, and what others may do. Names under `.image`, `.video` and `.map` need one. */
+  readonly manifest?: object;
+}
+interface Published {
+  readonly name: string;
+  /** CID of the content. */
+  readonly root: string;
+  readonly files: number;
+  /** Where browsers on this machine find it. */
+  readonly url: string;
+}
+interface Testnet extends AsyncDisposable {
+  /** Where browsers on this machine find the gateway itself. */
+  readonly gateway: string;
+  /** For the functions of the SDK, which are told about which name. */
+  readonly client: TestClient;
+  /** The same as in a page of that name. */
+  clientOf(name: string): TestClient;
+  /** Where browsers on this machine find a path of a name. */
+  addressOf(name: string, path?: string): string;
+  /**
+  * Publishes a folder, or files by their paths. A name that was published before shows what is published now.
+  * @throws RelaymintError NAME_INVALID, INVALID_ARGUMENT (the manifest), CONTENT_REFUSED, ...
+  */
+  publish(site: string | Readonly<Record<string, string | Uint8Array>>, options: PublishOptions): Promise<Published>;
+  /** Moves the clock of all of it forward. */
+  advance(seconds: number): Promise<void>;
+}
+/**
+* Starts one: nothing of it leaves the process but HTTP on 127.0.0.1, and nothing of it is left when it is disposed of.
+* @throws RelaymintError INVALID_ARGUMENT
+*/
+declare function createTestnet(options?: TestnetOptions): Promise<Testnet>;
+//#endregion
+export { type ErrorCode, type PublishOptions, type Published, RelaymintError, type TestClient, type Testnet, type TestnetOptions, createTestnet, isRelaymintError };
+// units.d.ts
+
+//#region core/units.d.ts
+declare const unit: unique symbol;
+type Branded<T, Name extends string> = T & {
+  readonly [unit]: Name;
+};
+/** Base units of the credit token (1 credit = 1,000,000 base units), 0 .. 2^64-1. */
+type Amount = Branded<bigint, "Amount">;
+/** Base units of credit for one MiB (2^20 bytes) carried, 0 .. 2^40. */
+type PricePerMiB = Branded<bigint, "PricePerMiB">;
+/** "1234.5" credits -> base units. Plain decimal digits, at most six after the point. @throws RelaymintError INVALID_ARGUMENT. */
+declare function parseCredits(text: string): Amount;
+/** Base units -> "1234.5", exact, without trailing zeros. */
+declare function formatCredits(value: Amount | PricePerMiB): string;
+//#endregion
+export { formatCredits as n, parseCredits as r, Amount as t };
+//# sourceMappingURL=units.d.ts.map
 // wallet.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";

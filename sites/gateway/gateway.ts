@@ -24,6 +24,7 @@ import { KeptAnswers, type KnownRecord } from './kept-answers.ts';
 import { MarketService } from './market-service.ts';
 import type { MarketView } from './market.ts';
 import { marketPage, spendingPage } from './own-page.ts';
+import { NameAnswers, type RecordLookup } from './name-answers.ts';
 import { sendMessage } from './pages.ts';
 import { Paywall } from './paywall.ts';
 import { PostAnswers, type PostTaker } from './post-answers.ts';
@@ -54,6 +55,8 @@ export interface GatewayOptions {
   readonly posts?: PostTaker | undefined;
   /** Profiles of names, for pages and programs. Absent: none are told. */
   readonly profiles?: Profiles | undefined;
+  /** What the ledger says of names, for pages and programs. Absent: it is not told. */
+  readonly records?: RecordLookup | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
   /** Default: pages are as they were published. */
@@ -150,6 +153,7 @@ class HttpGateway implements Gateway {
       hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       profiles: options.profiles && new ProfileAnswers(options.profiles),
+      records: options.records && new NameAnswers(options.records),
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, feeds, posts, kept: this.#kept, manifests }, asked),
     };

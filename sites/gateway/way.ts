@@ -11,6 +11,7 @@ import { publicOrigin, type GatewayHosts, type Target } from './host.ts';
 import { isForeignSubresource, isOwnReading, isSameOriginOnly } from './initiator.ts';
 import type { MarketService } from './market-service.ts';
 import type { OwnPage } from './own-page.ts';
+import { isNameFactsPath, nameOfFactsPath, type NameAnswers } from './name-answers.ts';
 import { sendMessage, sendSearch } from './pages.ts';
 import { isVisitorHere, type SpendingService } from './spending-service.ts';
 import { isPosting } from './post-answers.ts';
@@ -44,6 +45,8 @@ export interface Stations {
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Absent: no profiles are told. */
   readonly profiles?: ProfileAnswers | undefined;
+  /** Absent: what the ledger says of names is not told. */
+  readonly records?: NameAnswers | undefined;
   /** Asked in this order, before the name's site is. */
   readonly names: readonly NameHandler[];
   readonly site: NameHandler['answer'];
@@ -82,6 +85,7 @@ export function requestWay(stations: Stations): readonly Handler[] {
     takesPosts = false,
     settle,
     profiles,
+    records,
     names,
     site,
   } = stations;
@@ -142,6 +146,7 @@ export function requestWay(stations: Stations): readonly Handler[] {
     { origin: 'own', when: isNamePath, answer: ours(toItsName) },
     // What pages ask is paid by them: here only programs ask, and the visitor.
     ...(profiles === undefined ? [] : [profileHandler(profiles, visits)]),
+    ...(records === undefined ? [] : [recordHandler(records, visits)]),
     // The visitor's own page, on the gateway's own host names, before the marketplace.
     ...(spending === undefined ? [] : spendingHandlers(spending)),
     ...(market === undefined ? [] : marketHandlers(market)),
@@ -159,6 +164,15 @@ export function requestWay(stations: Stations): readonly Handler[] {
             origin: 'site',
             when: isProfilePath,
             answer: visiting((asked) => profiles.answer(asked, asked.embedder?.name ?? asked.name)),
+          } as const,
+        ]),
+    ...(records === undefined
+      ? []
+      : [
+          {
+            origin: 'site',
+            when: isNameFactsPath,
+            answer: visiting((asked) => records.answer(asked, asked.embedder?.name ?? asked.name)),
           } as const,
         ]),
     // Names, each on its own origin. Handlers of endings come before sites, but for what other names embed: that is the site's.
@@ -213,6 +227,15 @@ function profileHandler(profiles: ProfileAnswers, visits: Visits): Handler {
     when: (request) => isProfilePath(request) && isOwnReading(request.headers),
     answer: async ({ request, response }) =>
       await visits.serve(profileOfPath(request), request, response, (asked) => profiles.answer(asked, undefined)),
+  };
+}
+
+function recordHandler(records: NameAnswers, visits: Visits): Handler {
+  return {
+    origin: 'own',
+    when: (request) => isNameFactsPath(request) && isOwnReading(request.headers),
+    answer: async ({ request, response }) =>
+      await visits.serve(nameOfFactsPath(request), request, response, (asked) => records.answer(asked, undefined)),
   };
 }
 

@@ -43,6 +43,20 @@ describe('the package, packed and installed elsewhere,', () => {
     expect(stdout.trim()).toBe(version);
   });
 
+  it('has a test network, in which a site is published and shown', async () => {
+    const said = await node(`
+      import { createClient, readManifest } from 'relaymint/sdk';
+      import { createTestnet } from 'relaymint/sdk/testing';
+      const testnet = await createTestnet({ relays: 1 });
+      await testnet.publish({ 'index.html': 'here' }, { name: 'demo.web3', manifest: { creator: 'Ana' } });
+      const page = await testnet.client.fetch(testnet.addressOf('demo.web3'));
+      const { creator } = await readManifest(createClient({ gateway: testnet.addressOf('demo.web3'), fetch: testnet.client.fetch }));
+      console.log(await page.text(), creator);
+      await testnet[Symbol.asyncDispose]();
+    `);
+    expect(said).toBe('here Ana\n');
+  });
+
   it('B10: names no source of ours in a declaration', async () => {
     const files = await readdir(packed.folder, { recursive: true });
     const declarations = files.filter((file) => file.endsWith('.d.ts'));
@@ -139,10 +153,12 @@ describe('the package, packed and installed elsewhere,', () => {
       expect(await bundledByVite(file, { entryOnly: true })).toBe('');
     });
 
-    const core = inBrowsers.filter((name) => name === 'relaymint/sdk');
     it.each([
-      ['the core', core, 4],
-      ['the wallet', inBrowsers.filter((name) => name === 'relaymint/sdk/wallet'), 4],
+      ['the core', ['relaymint/sdk'], 4],
+      ['the wallet', ['relaymint/sdk/wallet'], 4],
+      ['media', ['relaymint/sdk/media'], 4],
+      ['what a name is and earned', ['relaymint/sdk/site'], 4],
+      ['the elements', ['relaymint/sdk/elements'], 6],
       ['all without the wallet', inBrowsers.filter((name) => name !== 'relaymint/sdk/wallet'), 40],
     ] as const)('%s has its budget, all of it taken: %j in %d KiB', async (_what, names, kib) => {
       const code = names.map((name) => `export * from '${name}';`).join('\n');

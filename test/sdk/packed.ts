@@ -31,9 +31,12 @@ export async function publicEntries(): Promise<ReadonlyMap<string, Target>> {
   return new Map(entries.map(([subpath, target]) => [path.posix.join('relaymint', subpath), target]));
 }
 
+/** Needs Node, whatever it is beside. */
+const ON_NODE = 'relaymint/sdk/testing';
+
 /** Those of them that browsers import. */
 export async function browserEntries(): Promise<ReadonlyMap<string, Target>> {
-  return new Map([...(await publicEntries())].filter(([name]) => /^relaymint(\/sdk|$)/.test(name)));
+  return new Map([...(await publicEntries())].filter(([name]) => /^relaymint(\/sdk|$)/.test(name) && name !== ON_NODE));
 }
 
 /**

@@ -1,7 +1,10 @@
 /** Compiled against the packed package, in a project of its own: what its types promise. */
 import { parseName } from 'relaymint';
-import { RelaymintError, siteUrl, type ErrorCode } from 'relaymint/sdk';
+import { RelaymintError, createClient, siteUrl, type ErrorCode } from 'relaymint/sdk';
 import { signIn, type Wallet } from 'relaymint/sdk/wallet';
+import { defineElements } from 'relaymint/sdk/elements';
+import { ownership, type Ownership } from 'relaymint/sdk/media';
+import { createTestnet } from 'relaymint/sdk/testing';
 import { openSolanaLedger } from 'relaymint/ledger';
 
 export const url: string = siteUrl(parseName('demo.web3').name, 8402);
@@ -16,4 +19,19 @@ export async function signature(wallet: Wallet): Promise<Uint8Array | undefined>
   // @ts-expect-error there may be none
   const { length } = answer.signature;
   return answer.needsGesture === true || length === 0 ? undefined : answer.signature;
+}
+
+/** Who forgets that nobody may have said anything does not compile. */
+export async function creatorOf(url: string): Promise<string> {
+  const client = createClient();
+  defineElements({ client });
+  const told: Ownership | undefined = await ownership(client, url);
+  // @ts-expect-error there may be none
+  return told.creator;
+}
+
+/** The clients of a test network are clients of the SDK. */
+export async function creatorInTest(): Promise<string | undefined> {
+  const testnet = await createTestnet({ relays: 1 });
+  return (await ownership(testnet.clientOf('demo.web3'), '/'))?.creator;
 }
