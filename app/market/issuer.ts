@@ -1,8 +1,9 @@
-/** The market's issuer: where its visitors sign in with their wallets. */
+/** The market's issuer: where its visitors sign in with their wallets, or with that of their gateway. */
+import path from 'node:path';
 import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
-import { DEFAULT_ISSUER_PORT } from '../config/index.ts';
+import { DEFAULT_ISSUER_PORT, WALLET_FILE } from '../config/index.ts';
 import type { Cluster } from './cluster.ts';
 import { issuerReadySchema, type IssuerReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
@@ -16,11 +17,15 @@ export interface MarketIssuerOptions {
   readonly logLevel: string;
   readonly log: Log;
   readonly onLogLine: (label: string, line: string) => void;
+  /** It ended by itself and is there again, with another link. */
+  readonly onRestart: (label: string, pid: number | undefined, ready: IssuerReady) => void;
   readonly signal: AbortSignal;
 }
 
 export interface MarketIssuer extends AsyncDisposable {
   readonly url: string;
+  /** Who opens it may sign in as the visitor: a secret. */
+  readonly walletLink: string;
 }
 
 /** At its usual port, or any free one. @throws RelaymintError as `MarketProcess.start`. */
@@ -29,15 +34,17 @@ export async function startMarketIssuer(options: MarketIssuerOptions): Promise<M
   await using stack = new AsyncDisposableStack();
   const launch = async (port: number): Promise<IssuerReady> => {
     const place = ['--data', layout.dirOf(LABEL), '--port', String(port)];
+    const wallet = ['--wallet', path.join(layout.dirOf('gateway'), WALLET_FILE)];
     const names = ['--ledger', cluster.ledger.url, '--program', cluster.ledger.programId];
     const gateway = ['--gateway', new URL(cluster.gatewayUrl).origin, '--loopback-only'];
     const args = (): readonly string[] => [
       'sso',
-      'serve',
+      'wallet',
       '--json',
       '--log-level',
       logLevel,
       ...place,
+      ...wallet,
       ...gateway,
       ...names,
     ];
@@ -51,5 +58,5 @@ export async function startMarketIssuer(options: MarketIssuerOptions): Promise<M
   // Where it is, is who it is: tokens and cookies of the next start are for the same address.
   await layout.rememberPort(LABEL, ready.port);
   const owned = stack.move();
-  return { url: ready.issuer, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { url: ready.issuer, walletLink: ready.walletLink, [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -52,7 +52,7 @@ import {
   type Live,
   type Showing,
 } from '../../app/market/index.ts';
-import { openText, renderRound, renderScreen } from '../market-screen.ts';
+import { openText, renderRound, renderScreen, walletLinkText } from '../market-screen.ts';
 import { leftOutText } from '../left-out.ts';
 import { createLog, createOutput, createSteps, type Output } from '../output.ts';
 import { addSettings } from '../settings.ts';
@@ -263,6 +263,10 @@ async function start(options: StartOptions): Promise<void> {
     logLevel: options.logLevel,
     log,
     onLogLine,
+    onRestart: (label, pid, { walletLink }) => {
+      output.value({ event: 'restarted', label, pid, walletLink });
+      output.line(walletLinkText(walletLink));
+    },
     signal: lifecycle.signal,
   }).catch((error: unknown) => {
     // Without it all else is there.
@@ -273,7 +277,7 @@ async function start(options: StartOptions): Promise<void> {
   const [published] = all;
   output.line(
     renderScreen({
-      issuer: issuer?.url,
+      issuer,
       cluster,
       published: all,
       urlOf,
@@ -288,6 +292,7 @@ async function start(options: StartOptions): Promise<void> {
     gateway: cluster.gatewayUrl,
     site: url,
     issuer: issuer?.url,
+    walletLink: issuer?.walletLink,
     ledger: cluster.ledger.url,
     programId: cluster.ledger.programId,
     cid: published.cid,

@@ -18,6 +18,9 @@ const hardware = document.getElementById('hardware');
 const form = document.getElementById('answering');
 const challenge = JSON.parse(here.dataset.challenge);
 const wallets = new Set();
+/** Where the page of this machine's wallet keeps its token. */
+const OWN_KEPT_AS = 'relaymint-wallet';
+let own;
 
 here.hidden = false;
 
@@ -62,7 +65,7 @@ function register(...added) {
   return () => {};
 }
 
-function choiceOf(wallet) {
+function choiceOf(wallet, note) {
   const item = document.createElement('li');
   const button = document.createElement('button');
   button.type = 'button';
@@ -76,6 +79,11 @@ function choiceOf(wallet) {
   button.append(String(wallet.name).slice(0, 40));
   button.addEventListener('click', () => void signIn(wallet, button));
   item.append(button);
+  if (note !== undefined) {
+    note.id = 'own-note';
+    button.setAttribute('aria-describedby', note.id);
+    item.append(note);
+  }
   return item;
 }
 
@@ -148,5 +156,52 @@ async function transactionFor(address) {
   return Uint8Array.from(atob(answer.transaction), (character) => character.charCodeAt(0));
 }
 
+async function askOwn(what, body) {
+  const response = await fetch(`/wallet/${what}`, {
+    method: 'POST',
+    headers: {
+      Accept: 'application/json',
+      'Content-Type': 'application/json',
+      Authorization: `Bearer ${localStorage.getItem(OWN_KEPT_AS)}`,
+    },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error_description);
+  return answer;
+}
+
+/** It signs what the issuer kept of this challenge, not what this page says it is. */
+async function signInWithOwn({ requestId, nonce }) {
+  const { address, signature } = await askOwn('sign-in', { requestId, nonce });
+  const bytes = atob(signature.replaceAll('-', '+').replaceAll('_', '/'));
+  return [{ account: { address }, signature: Uint8Array.from(bytes, (character) => character.charCodeAt(0)) }];
+}
+
+/** A wallet of this machine, where this browser has the link to it. */
+async function showOwn() {
+  own?.remove();
+  if (here.dataset.own !== 'true' || localStorage.getItem(OWN_KEPT_AS) === null) return;
+  try {
+    const { address } = await askOwn('holder', {});
+    const note = document.createElement('p');
+    note.className = 'note';
+    const short = `${address.slice(0, 4)}…${address.slice(-4)}`;
+    note.textContent = `${short}: its key is in the files of this machine; anybody who can read them can sign in as you.`;
+    own?.remove();
+    own = choiceOf({ name: 'Wallet of this machine', features: { [SIGN_IN]: { signIn: signInWithOwn } } }, note);
+    list.append(own);
+    looking.hidden = true;
+    say('');
+  } catch (error) {
+    say(`Wallet of this machine: ${error.message}`);
+  }
+}
+
+// Its page may be opened or forgotten in another tab.
+window.addEventListener('storage', ({ key }) => {
+  if (key === OWN_KEPT_AS) void showOwn();
+});
+void showOwn();
 window.addEventListener('wallet-standard:register-wallet', ({ detail }) => detail({ register }));
 window.dispatchEvent(new CustomEvent('wallet-standard:app-ready', { detail: { register } }));
