@@ -26,7 +26,7 @@ const shared = {
 
 await build({
   ...shared,
-  entry: { index: 'sdk/index.ts', wallet: 'sdk/wallet/index.ts' },
+  entry: { index: 'sdk/index.ts', wallet: 'sdk/wallet/index.ts', sso: 'sdk/sso/index.ts' },
   outDir: 'dist/sdk',
   platform: 'neutral',
   target: 'es2023',

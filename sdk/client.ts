@@ -96,9 +96,20 @@ export async function asked<T>(
     });
   }
   const url = name === client.name ? client.origin + question.path : addressOf(client, name, question.path);
+  return await askedAt(client, url, { signal }, question.accept, read);
+}
+
+/** The same of an address. @throws as `asked`. */
+export async function askedAt<T>(
+  client: Client,
+  url: string,
+  { signal }: Options,
+  accept: string,
+  read: (response: Response, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const until = following(client.signal, signal);
   try {
-    const response = await client.fetch(url, { headers: { accept: question.accept }, signal: until.signal });
+    const response = await client.fetch(url, { headers: { accept }, signal: until.signal });
     if (!response.ok) throw await failureOf(response);
     return await read(response, until.signal);
   } catch (error) {
@@ -136,16 +147,24 @@ export function noGateway(cause?: unknown): RelaymintError {
   return violation('This is no answer of a gateway.', remedy, cause);
 }
 
-/** What a gateway's page of an error says. Its code stands in the page. */
+interface Told {
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** What a gateway's page of an error says: its code stands in it. Or what it says as JSON. */
 async function failureOf(response: Response): Promise<RelaymintError> {
   const { status } = response;
   const page = (await response.text()).slice(0, MAX_FAILURE_CHARACTERS);
+  const told = page.startsWith('{') ? (parsed(page) as { readonly error?: Told }).error : undefined;
   const code =
-    /<p class="code">([A-Z_]+)</.exec(page)?.[1] ?? (status === 404 ? 'CONTENT_NOT_FOUND' : 'CONTENT_REFUSED');
+    told?.code ??
+    /<p class="code">([A-Z_]+)</.exec(page)?.[1] ??
+    (status === 404 ? 'CONTENT_NOT_FOUND' : 'CONTENT_REFUSED');
   const [, title = `The gateway answered with status ${status}`, text = ''] =
     /<h1>([^<]*)<\/h1><p>([^<]*)/.exec(page) ?? [];
   const retry = Number(response.headers.get('retry-after') ?? Number.NaN);
-  return new RelaymintError(code as ErrorCode, `${plain(title)}.`, {
+  return new RelaymintError(code as ErrorCode, told?.message ?? `${plain(title)}.`, {
     ...(text !== '' && { remedy: plain(text) }),
     details: { status, ...(Number.isFinite(retry) && { retrySeconds: retry }) },
   });

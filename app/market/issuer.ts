@@ -4,6 +4,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { DEFAULT_ISSUER_PORT, WALLET_FILE } from '../config/index.ts';
+import { unusedPort } from '../../platform/listen.ts';
 import type { Cluster } from './cluster.ts';
 import { issuerReadySchema, type IssuerReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
@@ -14,6 +15,7 @@ const LABEL = 'issuer';
 export interface MarketIssuerOptions {
   readonly cluster: Cluster;
   readonly layout: MarketLayout;
+  readonly port: number;
   readonly logLevel: string;
   readonly log: Log;
   readonly onLogLine: (label: string, line: string) => void;
@@ -28,7 +30,16 @@ export interface MarketIssuer extends AsyncDisposable {
   readonly walletLink: string;
 }
 
-/** At its usual port, or any free one. @throws RelaymintError as `MarketProcess.start`. */
+/** Its usual port, or any free one. The gateway is told of it, and starts before it. */
+export async function chooseIssuerPort(layout: MarketLayout): Promise<number> {
+  const usual = layout.portOf(LABEL) || DEFAULT_ISSUER_PORT;
+  return await unusedPort('127.0.0.1', 'the issuer', usual).catch((error: unknown) => {
+    if (!isRelaymintError(error, 'ADDRESS_IN_USE')) throw error;
+    return unusedPort('127.0.0.1', 'the issuer');
+  });
+}
+
+/** At that port, or any free one. @throws RelaymintError as `MarketProcess.start`. */
 export async function startMarketIssuer(options: MarketIssuerOptions): Promise<MarketIssuer> {
   const { cluster, layout, logLevel } = options;
   await using stack = new AsyncDisposableStack();
@@ -51,7 +62,7 @@ export async function startMarketIssuer(options: MarketIssuerOptions): Promise<M
     const child = stack.use(new MarketProcess<IssuerReady>({ ...options, label: LABEL, args }, issuerReadySchema));
     return await child.start();
   };
-  const ready = await launch(layout.portOf(LABEL) || DEFAULT_ISSUER_PORT).catch((error: unknown) => {
+  const ready = await launch(options.port).catch((error: unknown) => {
     if (!isRelaymintError(error, 'ADDRESS_IN_USE')) throw error;
     return launch(0);
   });

@@ -35,6 +35,7 @@ import {
   type Cluster,
   OwnerCommands,
   publishAll,
+  chooseIssuerPort,
   startMarketIssuer,
   type Published,
   openLayout,
@@ -181,6 +182,7 @@ async function start(options: StartOptions): Promise<void> {
     }).finally(() => building.finish()),
   );
   const progress = createSteps('Starting', output.json);
+  const issuerPort = options.once === true ? undefined : await chooseIssuerPort(layout);
   const cluster = await startCluster({
     layout,
     network,
@@ -189,6 +191,7 @@ async function start(options: StartOptions): Promise<void> {
     cache: options.cache,
     seed: options.seed,
     gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
+    issuer: issuerPort === undefined ? undefined : `http://localhost:${issuerPort}`,
     challengeSeconds: options.once === true ? 1 : undefined,
     logLevel: options.logLevel,
     log,
@@ -260,6 +263,7 @@ async function start(options: StartOptions): Promise<void> {
   const issuer = await startMarketIssuer({
     cluster,
     layout,
+    port: issuerPort ?? 0,
     logLevel: options.logLevel,
     log,
     onLogLine,

@@ -1,3 +1,47 @@
+// client.d.ts
+
+//#region sdk/client.d.ts
+interface ClientOptions {
+  /**
+  * The address of a site at a gateway (`https://demo-web3.sites.example.org`), or of a gateway itself (`http://localhost:8402`).
+  * Default: the address of the page.
+  */
+  readonly gateway?: string | URL;
+  /** Default: the global one. */
+  readonly fetch?: typeof fetch;
+  /** Ends whatever this client does. */
+  readonly signal?: AbortSignal;
+}
+/** Frozen data, to be given to the functions of the SDK. */
+interface Client {
+  /** `https://demo-web3.sites.example.org` */
+  readonly origin: string;
+  /** The name whose address that is: `demo.web3`. undefined at the gateway's own address. */
+  readonly name: string | undefined;
+  readonly fetch: typeof fetch;
+  readonly signal: AbortSignal | undefined;
+}
+interface Options {
+  /** Ends this call alone. */
+  readonly signal?: AbortSignal | undefined;
+}
+/** About which name. */
+interface NameOptions extends Options {
+  /** Default: the name of the client's address. Others answer where their manifests let this page embed them. */
+  readonly name?: string | undefined;
+}
+/** @throws RelaymintError INVALID_ARGUMENT without an address: outside a page, or in one that has none of http. */
+declare function createClient(options?: ClientOptions): Client;
+/**
+* Where the client's visitors find a path of any name: at `https://news.web3` in full mode, else beside the client's own address, below
+* localhost or a gateway's domain.
+* @param path begins with a slash. Default `/`.
+* @throws RelaymintError NAME_INVALID.
+*/
+declare function addressOf(client: Client, name: string, path?: string): string;
+//#endregion
+export { addressOf as a, Options as i, ClientOptions as n, createClient as o, NameOptions as r, Client as t };
+//# sourceMappingURL=client.d.ts.map
 // errors.d.ts
 
 //#region core/errors.d.ts
@@ -30,6 +74,7 @@ export { RelaymintError as n, isRelaymintError as r, ErrorCode as t };
 // index.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { a as addressOf, i as Options, n as ClientOptions, o as createClient, r as NameOptions, t as Client } from "./client.js";
 
 //#region core/name.d.ts
 /** Endings that the program registers. `.video` and `.map` exist in public DNS too: never claim them there as a whole. */
@@ -83,46 +128,6 @@ type PricePerMiB = Branded<bigint, "PricePerMiB">;
 declare function parseCredits(text: string): Amount;
 /** Base units -> "1234.5", exact, without trailing zeros. */
 declare function formatCredits(value: Amount | PricePerMiB): string;
-//#endregion
-//#region sdk/client.d.ts
-interface ClientOptions {
-  /**
-  * The address of a site at a gateway (`https://demo-web3.sites.example.org`), or of a gateway itself (`http://localhost:8402`).
-  * Default: the address of the page.
-  */
-  readonly gateway?: string | URL;
-  /** Default: the global one. */
-  readonly fetch?: typeof fetch;
-  /** Ends whatever this client does. */
-  readonly signal?: AbortSignal;
-}
-/** Frozen data, to be given to the functions of the SDK. */
-interface Client {
-  /** `https://demo-web3.sites.example.org` */
-  readonly origin: string;
-  /** The name whose address that is: `demo.web3`. undefined at the gateway's own address. */
-  readonly name: string | undefined;
-  readonly fetch: typeof fetch;
-  readonly signal: AbortSignal | undefined;
-}
-interface Options {
-  /** Ends this call alone. */
-  readonly signal?: AbortSignal | undefined;
-}
-/** About which name. */
-interface NameOptions extends Options {
-  /** Default: the name of the client's address. Others answer where their manifests let this page embed them. */
-  readonly name?: string | undefined;
-}
-/** @throws RelaymintError INVALID_ARGUMENT without an address: outside a page, or in one that has none of http. */
-declare function createClient(options?: ClientOptions): Client;
-/**
-* Where the client's visitors find a path of any name: at `https://news.web3` in full mode, else beside the client's own address, below
-* localhost or a gateway's domain.
-* @param path begins with a slash. Default `/`.
-* @throws RelaymintError NAME_INVALID.
-*/
-declare function addressOf(client: Client, name: string, path?: string): string;
 //#endregion
 //#region sdk/feeds.d.ts
 /** What anybody wrote: draw it with `textContent`. */
@@ -236,6 +241,11 @@ interface SiteManifest {
   readonly embedding: string | readonly string[];
   /** `none` or `anybody`. */
   readonly comments: string;
+  /** Paths to which the site's visitors come back from an issuer, signed in and signed out. Without it nobody signs in to it. */
+  readonly signIn?: {
+    readonly redirects: readonly string[];
+    readonly signedOut: readonly string[];
+  };
   /** UNIX seconds. */
   readonly created: number;
   /** CID of the manifest, and the owner's signature in hex. */
@@ -250,6 +260,103 @@ declare function readManifest(client: Client, options?: NameOptions): Promise<Si
 //#endregion
 export { type Amount, type Client, type ClientOptions, type ErrorCode, type LicenceTerms, type NameOptions, type Options, type ParsedName, type Post, type PostEvent, RelaymintError, type SiteManifest, TLDS, type Tld, type Update, addressOf, createClient, formatCredits, inlineName, isName, isRelaymintError, nameOfHost, opensInBrowsers, parseCredits, parseName, parseNewName, readManifest, readPosts, readUpdate, siteUrl, uninlineName, watchPosts, watchUpdates };
 //# sourceMappingURL=index.d.ts.map
+// sso.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+
+//#region sdk/sso/session.d.ts
+/** What the issuer says of a person: what was asked for, and allowed. */
+interface Claims {
+  readonly preferred_username?: string;
+  readonly name?: string;
+  /** The name of an image. */
+  readonly picture?: string;
+  readonly website?: string;
+  readonly updated_at?: number;
+  readonly wallet_address?: string;
+  readonly wallet_did?: string;
+  readonly posts_author?: string;
+  readonly posts_payout?: string;
+  readonly [claim: string]: unknown;
+}
+interface Session {
+  /** A number for this person that no other site gets. */
+  readonly subject: string;
+  readonly claims: Claims;
+  readonly issuer: string;
+  /** UNIX milliseconds: for how long the issuer's word counts. */
+  readonly expires: number;
+  /** For the issuer's userinfo. */
+  readonly accessToken?: string;
+}
+/** Who is signed in in this tab. undefined: nobody, or it is over; also where there is no page. */
+declare function session(client: Client): Session | undefined;
+//#endregion
+//#region sdk/sso/flow.d.ts
+/** What a site may ask to know, besides that it is the same person as before. */
+type Scope = "profile" | "wallet" | "posts";
+interface SignInOptions extends Options {
+  /** Default: nothing more than who it is to this site. */
+  readonly scope?: readonly Scope[];
+  /** Default: the one that the gateway tells. */
+  readonly issuer?: string | URL;
+  /** Where on this site the visitor goes on then: `completeSignIn` gives it back. Default: the page that they are at. */
+  readonly returnTo?: string;
+}
+interface SignOutOptions extends Options {
+  /** A path of `signIn.signedOut` in the manifest. Default: the first, if there is one. */
+  readonly returnTo?: string;
+}
+interface Completed extends Session {
+  /** An address of this site. */
+  readonly returnTo: string;
+}
+/**
+* Goes to the issuer, with the whole page. The visitor comes back to the first path of `signIn.redirects` in the site's manifest, whose page
+* calls `completeSignIn`.
+* @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED, CONNECTION_LOST, ABORTED; what the gateway says.
+*/
+declare function signIn(client: Client, options?: SignInOptions): Promise<never>;
+/**
+* In the page to which the issuer sends people back: who it is. What the issuer sent goes out of the page's address.
+* @param url default: the page's
+* @throws RelaymintError SIGN_IN_REFUSED: the visitor did not allow it, it was answered before, or it is not the answer to what this tab asked;
+* CONNECTION_LOST, PROTOCOL_VIOLATION, ABORTED.
+*/
+declare function completeSignIn(client: Client, url?: string | URL, options?: Options): Promise<Completed>;
+/** Forgets who is signed in here, then goes to the issuer, where the person may sign out too. Does nothing where nobody is signed in. */
+declare function signOut(client: Client, options?: SignOutOptions): Promise<void>;
+//#endregion
+//#region sdk/sso/profile.d.ts
+/** As its owner signed it and the gateway verified it. All of it is public, and text of theirs. */
+interface Profile {
+  readonly name: string;
+  readonly displayName: string;
+  readonly about?: string;
+  /** The name of an image. */
+  readonly avatar?: string;
+  readonly links: readonly {
+    readonly label: string;
+    readonly to: string;
+  }[];
+  /** Wallet addresses. */
+  readonly owner: string;
+  readonly payout: string;
+  readonly wallets: readonly string[];
+  readonly messagingKey?: string;
+  /** When this owner's tenure began, UNIX seconds: with the name it says who it is. */
+  readonly tenure: number;
+  readonly sequence: number;
+}
+/**
+* The profile of a name; undefined where it has none.
+* @throws RelaymintError NAME_INVALID, LIMIT_EXCEEDED and whatever else the gateway says; CONNECTION_LOST; ABORTED.
+*/
+declare function profile(client: Client, name: string, options?: Options): Promise<Profile | undefined>;
+//#endregion
+export { type Claims, type Completed, type ErrorCode, type Profile, RelaymintError, type Scope, type Session, type SignInOptions, type SignOutOptions, completeSignIn, isRelaymintError, profile, session, signIn, signOut };
+//# sourceMappingURL=sso.d.ts.map
 // wallet.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";

@@ -51,6 +51,8 @@ export interface GatewayOptions {
   readonly feeds?: FeedSource | undefined;
   /** Profiles of names, for pages and programs. Absent: none are told. */
   readonly profiles?: Profiles | undefined;
+  /** Told to pages of names, which sign people in there. Absent: none is. */
+  readonly issuer?: URL | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
   /** Default: pages are as they were published. */
@@ -145,6 +147,7 @@ class HttpGateway implements Gateway {
       hosts,
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       profiles: options.profiles && new ProfileAnswers(options.profiles),
+      issuer: options.issuer,
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, feeds, kept: this.#kept, manifests }, asked),
     };

@@ -41,10 +41,14 @@ export interface Stations {
   readonly settle: ((request: Request, response: Response) => Promise<void>) | undefined;
   /** Absent: no profiles are told. */
   readonly profiles?: ProfileAnswers | undefined;
+  /** Where pages of names sign people in. Absent: none is told, and a name's own file may tell one. */
+  readonly issuer?: URL | undefined;
   /** Asked in this order, before the name's site is. */
   readonly names: readonly NameHandler[];
   readonly site: NameHandler['answer'];
 }
+
+const ISSUER_PATH = '/.well-known/relaymint/issuer';
 
 /** A request, and which of our origins it is for. */
 export interface Arrival {
@@ -68,7 +72,20 @@ export interface Handler {
 }
 
 export function requestWay(stations: Stations): readonly Handler[] {
-  const { market, spending, front, visits, roots, free, paid = false, settle, profiles, names, site } = stations;
+  const {
+    market,
+    spending,
+    front,
+    visits,
+    roots,
+    free,
+    paid = false,
+    settle,
+    profiles,
+    issuer,
+    names,
+    site,
+  } = stations;
   const embedder = ({ headers }: Request, target: Target): Embedder | undefined => {
     if (target.kind !== 'site' || !isForeignSubresource(headers, target.isPublic)) return undefined;
     return embedderOf(headers, target, stations.hosts);
@@ -138,6 +155,16 @@ export function requestWay(stations: Stations): readonly Handler[] {
             origin: 'site',
             when: isProfilePath,
             answer: visiting((asked) => profiles.answer(asked, asked.embedder?.name ?? asked.name)),
+          } as const,
+        ]),
+    ...(issuer === undefined
+      ? []
+      : [
+          {
+            origin: 'site',
+            path: ISSUER_PATH,
+            answer: ({ response }: Arrival) =>
+              void response.set('X-Content-Type-Options', 'nosniff').json({ issuer: issuer.origin }),
           } as const,
         ]),
     // Names, each on its own origin. Handlers of endings come before sites, but for what other names embed: that is the site's.

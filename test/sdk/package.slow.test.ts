@@ -142,6 +142,7 @@ describe('the package, packed and installed elsewhere,', () => {
     const core = inBrowsers.filter((name) => name === 'relaymint/sdk');
     it.each([
       ['the core', core, 4],
+      ['the core and signing in', ['relaymint/sdk', 'relaymint/sdk/sso'], 8],
       ['the wallet', inBrowsers.filter((name) => name === 'relaymint/sdk/wallet'), 4],
       ['all without the wallet', inBrowsers.filter((name) => name !== 'relaymint/sdk/wallet'), 40],
     ] as const)('%s has its budget, all of it taken: %j in %d KiB', async (_what, names, kib) => {
