@@ -91,8 +91,8 @@ export async function asked<T>(
   read: (response: Response, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   if (name === undefined) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'It is not said which name is meant.', {
-      remedy: 'Give the name, or the client the address of a site.',
+    throw new RelaymintError('INVALID_ARGUMENT', 'No name is given.', {
+      remedy: 'Give the name, or a client of its site.',
     });
   }
   const url = name === client.name ? client.origin + question.path : addressOf(client, name, question.path);
@@ -147,24 +147,17 @@ export function noGateway(cause?: unknown): RelaymintError {
   return violation('This is no answer of a gateway.', remedy, cause);
 }
 
-interface Told {
-  readonly code?: string;
-  readonly message?: string;
-}
-
 /** What a gateway's page of an error says: its code stands in it. Or what it says as JSON. */
 async function failureOf(response: Response): Promise<RelaymintError> {
   const { status } = response;
   const page = (await response.text()).slice(0, MAX_FAILURE_CHARACTERS);
-  const told = page.startsWith('{') ? (parsed(page) as { readonly error?: Told }).error : undefined;
   const code =
-    told?.code ??
-    /<p class="code">([A-Z_]+)</.exec(page)?.[1] ??
+    /(?:<p class="code">|"code":")([A-Z_]+)/.exec(page)?.[1] ??
     (status === 404 ? 'CONTENT_NOT_FOUND' : 'CONTENT_REFUSED');
   const [, title = `The gateway answered with status ${status}`, text = ''] =
-    /<h1>([^<]*)<\/h1><p>([^<]*)/.exec(page) ?? [];
+    /(?:<h1>|"message":")([^<"]*?)\.?[<"](?:\/h1><p>([^<]*))?/.exec(page) ?? [];
   const retry = Number(response.headers.get('retry-after') ?? Number.NaN);
-  return new RelaymintError(code as ErrorCode, told?.message ?? `${plain(title)}.`, {
+  return new RelaymintError(code as ErrorCode, `${plain(title)}.`, {
     ...(text !== '' && { remedy: plain(text) }),
     details: { status, ...(Number.isFinite(retry) && { retrySeconds: retry }) },
   });
@@ -178,7 +171,7 @@ function plain(html: string): string {
 
 function unreachable(url: string, cause: unknown): RelaymintError {
   return new RelaymintError('CONNECTION_LOST', `${url} cannot be read.`, {
-    remedy: 'Is the gateway running, and may this page read that name?',
+    remedy: 'Does it run, and may this page read it?',
     cause,
   });
 }
