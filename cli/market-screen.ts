@@ -13,8 +13,13 @@ export interface ScreenOptions {
   readonly dataDir: string | undefined;
   readonly logFile: string;
   /** Where people sign in; undefined: nowhere. */
-  readonly issuer: string | undefined;
+  readonly issuer: { readonly url: string; readonly walletLink: string } | undefined;
   readonly transport: MarketTransport;
+}
+
+/** A browser without a wallet signs in with the gateway's. */
+export function walletLinkText(link: string): string {
+  return `  to sign in without a wallet in your browser:\n               ${link}`;
 }
 
 /** Said as soon as there is something to look at. */
@@ -71,7 +76,7 @@ ${names}
   ${front.name.padEnd(12)} ${options.urlOf(front.name)}
   your costs   ${cluster.gatewayUrl}
   marketplace  ${cluster.gatewayUrl}market
-${options.issuer === undefined ? '' : `  sign-in      ${options.issuer}\n`}
+${options.issuer === undefined ? '' : `  sign-in      ${options.issuer.url}\n${walletLinkText(options.issuer.walletLink)}\n`}
   Ctrl-C stops everything.`;
 }
 

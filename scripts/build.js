@@ -32,6 +32,7 @@ await build({
     media: 'sdk/media/index.ts',
     posts: 'sdk/posts/index.ts',
     site: 'sdk/site/index.ts',
+    sso: 'sdk/sso/index.ts',
     wallet: 'sdk/wallet/index.ts',
   },
   outDir: 'dist/sdk',

@@ -92,14 +92,25 @@ export async function asked<T>(
   read: (response: Response, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   if (name === undefined) {
-    throw new RelaymintError('INVALID_ARGUMENT', 'It is not said which name is meant.', {
-      remedy: 'Give the name, or the client the address of a site.',
+    throw new RelaymintError('INVALID_ARGUMENT', 'No name is given.', {
+      remedy: 'Give the name, or a client of its site.',
     });
   }
   const url = name === client.name ? client.origin + question.path : addressOf(client, name, question.path);
+  return await askedAt(client, url, { signal }, question.accept, read);
+}
+
+/** The same of an address. @throws as `asked`. */
+export async function askedAt<T>(
+  client: Client,
+  url: string,
+  { signal }: Options,
+  accept: string,
+  read: (response: Response, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const until = following(client.signal, signal);
   try {
-    const response = await client.fetch(url, { headers: { accept: question.accept }, signal: until.signal });
+    const response = await client.fetch(url, { headers: { accept }, signal: until.signal });
     if (!response.ok) throw await failureOf(response);
     return await read(response, until.signal);
   } catch (error) {
@@ -137,14 +148,15 @@ export function noGateway(cause?: unknown): RelaymintError {
   return violation('This is no answer of a gateway.', remedy, cause);
 }
 
-/** What a gateway's page of an error says. Its code stands in the page. */
+/** What a gateway's page of an error says: its code stands in it. Or what it says as JSON. */
 async function failureOf(response: Response): Promise<RelaymintError> {
   const { status } = response;
   const page = (await response.text()).slice(0, MAX_FAILURE_CHARACTERS);
   const code =
-    /<p class="code">([A-Z_]+)</.exec(page)?.[1] ?? (status === 404 ? 'CONTENT_NOT_FOUND' : 'CONTENT_REFUSED');
+    /(?:<p class="code">|"code":")([A-Z_]+)/.exec(page)?.[1] ??
+    (status === 404 ? 'CONTENT_NOT_FOUND' : 'CONTENT_REFUSED');
   const [, title = `The gateway answered with status ${status}`, text = ''] =
-    /<h1>([^<]*)<\/h1><p>([^<]*)/.exec(page) ?? [];
+    /(?:<h1>|"message":")([^<"]*?)\.?[<"](?:\/h1><p>([^<]*))?/.exec(page) ?? [];
   const retry = Number(response.headers.get('retry-after') ?? Number.NaN);
   return new RelaymintError(code as ErrorCode, `${plain(title)}.`, {
     ...(text !== '' && { remedy: plain(text) }),
@@ -160,7 +172,7 @@ function plain(html: string): string {
 
 function unreachable(url: string, cause: unknown): RelaymintError {
   return new RelaymintError('CONNECTION_LOST', `${url} cannot be read.`, {
-    remedy: 'Is the gateway running, and may this page read that name?',
+    remedy: 'Does it run, and may this page read it?',
     cause,
   });
 }

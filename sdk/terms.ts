@@ -40,6 +40,8 @@ export interface SiteManifest {
   readonly embedding: string | readonly string[];
   /** `none` or `anybody`. */
   readonly comments: string;
+  /** Paths to which the site's visitors come back from an issuer, signed in and signed out. Without it nobody signs in to it. */
+  readonly signIn?: { readonly redirects: readonly string[]; readonly signedOut: readonly string[] };
   /** UNIX seconds. */
   readonly created: number;
   /** CID of the manifest, and the owner's signature in hex. */

@@ -30,6 +30,8 @@ export interface ClusterOptions {
   readonly cache: Keeping;
   /** 0 for any free port. */
   readonly gatewayPort: number;
+  /** Told to pages of sites. Absent: nobody signs in. */
+  readonly issuer?: string | undefined;
   /** Challenge period of a new ledger's channels; undefined for the ledger's default. */
   readonly challengeSeconds: number | undefined;
   /** Flags of Node that a process gets besides the usual ones. */
@@ -170,6 +172,7 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
       ...nodeArgs('gateway'),
       '--relays',
       String(options.relays),
+      ...(options.issuer === undefined ? [] : ['--issuer', options.issuer]),
       '--cache',
       options.cache === 'off' ? 'off' : `${options.cache}B`,
       '--port',

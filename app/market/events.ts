@@ -101,11 +101,13 @@ export interface Thread {
   }[];
 }
 
-/** What `relaymint sso serve --json` prints when it begins. */
+/** What `relaymint sso wallet --json` prints when it begins. */
 export interface IssuerReady {
   readonly event: 'ready';
   readonly issuer: string;
   readonly port: number;
+  /** A secret. */
+  readonly walletLink: string;
 }
 
 /** What `relaymint route update --watch --json` prints when it begins. */
@@ -118,6 +120,7 @@ export const issuerReadySchema: z.ZodType<IssuerReady> = z.object({
   event: z.literal('ready'),
   issuer: z.string(),
   port: z.int(),
+  walletLink: z.string(),
 });
 
 const decimal = z.string().regex(/^\d+$/);

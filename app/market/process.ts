@@ -26,8 +26,11 @@ export interface ProcessOptions {
   readonly readyMillis?: number;
   /** Of Node, besides ours. */
   readonly nodeFlags?: readonly string[];
+}
+
+export interface StayingOptions<Ready> extends ProcessOptions {
   /** A child that had ended by itself is ready again. */
-  readonly onRestart?: (label: string, pid: number | undefined) => void;
+  readonly onRestart?: (label: string, pid: number | undefined, ready: Ready) => void;
 }
 
 /**
@@ -50,7 +53,7 @@ const errorSchema = z.object({ ok: z.literal(false), error: z.object({ code: z.s
 /** A child that stays: restarted when it ends by itself, until it is disposed. */
 export class MarketProcess<Ready> implements AsyncDisposable {
   readonly label: string;
-  readonly #options: ProcessOptions;
+  readonly #options: StayingOptions<Ready>;
   readonly #schema: z.ZodType<Ready>;
   #child: ChildProcessWithoutNullStreams | undefined;
   #stopping = false;
@@ -58,7 +61,7 @@ export class MarketProcess<Ready> implements AsyncDisposable {
   /** How often in a row it ended by itself before it was ready. */
   #ends = 0;
 
-  constructor(options: ProcessOptions, schema: z.ZodType<Ready>) {
+  constructor(options: StayingOptions<Ready>, schema: z.ZodType<Ready>) {
     this.label = options.label;
     this.#options = options;
     this.#schema = schema;
@@ -104,9 +107,9 @@ export class MarketProcess<Ready> implements AsyncDisposable {
   async #restart(): Promise<void> {
     const { log, onRestart } = this.#options;
     try {
-      await this.start();
+      const ready = await this.start();
       log.info({ process: this.label }, 'restarted');
-      onRestart?.(this.label, this.pid);
+      onRestart?.(this.label, this.pid, ready);
     } catch (error) {
       log.error({ process: this.label, err: error }, 'the restart failed');
       this.#ended(null, null);

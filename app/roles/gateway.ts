@@ -23,6 +23,7 @@ import {
   soldForToken,
   standard,
   wallet,
+  webOrigin,
 } from '../config/index.ts';
 import { isLoopback } from '../../node/transport/index.ts';
 import type { Role } from './role.ts';
@@ -98,6 +99,11 @@ export const gateway: Role<GatewayValues> = {
       { preset: String(DEFAULT_FULL_PORT), ...FULL },
     ),
     ca: { ...authoritySection.ca, ...FULL },
+    issuer: optional(
+      '--issuer <url>',
+      webOrigin,
+      'an issuer, told to pages of sites that sign people in: http://localhost:8404 (docs/sign-in.md)',
+    ),
     watch: optional('--watch <dir>', place, 'also show the figures of nodes whose data folders are in this folder'),
   },
   terms: (own) => {

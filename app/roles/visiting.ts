@@ -42,6 +42,8 @@ export interface GatewayValues extends SellingValues {
   readonly full: number | undefined;
   /** Folder of its certificate authority. */
   readonly ca: string;
+  /** Where pages of names sign people in, as they are told. */
+  readonly issuer: URL | undefined;
   /** Folder of a local marketplace whose nodes' figures the front page shows as well. */
   readonly watch: string | undefined;
 }
@@ -164,6 +166,7 @@ export async function openGateway(
     // What endings show beside a site.
     names: [],
     market: createMarketView(node, watched),
+    issuer: settings.issuer,
     ...(watched === undefined
       ? {}
       : { settle: { token: await createSettleToken(node.settings.dataDir), now: () => watched.settle() } }),

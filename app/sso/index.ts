@@ -14,6 +14,7 @@ import {
   type StoreConnect,
 } from '../../sites/sso/index.ts';
 import { isLoopback } from '../../node/transport/index.ts';
+import type { PublisherKey } from '../../sites/blocks/index.ts';
 import type { SolanaChain } from '../../sites/siws/index.ts';
 import { createDirectory } from './directory.ts';
 
@@ -27,6 +28,8 @@ export interface IssuerSettings {
   readonly gateway: URL | undefined;
   /** A server that several instances share. Absent: LevelDB in the data folder. */
   readonly store?: URL | undefined;
+  /** Whoever has its link may sign in with it. Only where all is on this machine. */
+  readonly wallet?: PublisherKey | undefined;
   readonly ledger: Pick<LedgerReader, 'name'> & { chain(): Promise<string> };
   /** By the transport policy. */
   readonly fetch: typeof globalThis.fetch;
@@ -40,6 +43,8 @@ export interface RunningIssuer extends AsyncDisposable {
   /** As it stands in tokens. */
   readonly issuer: string;
   readonly port: number;
+  /** As `Issuer.walletLink`. */
+  readonly walletLink: string | undefined;
 }
 
 const NETWORKS: Readonly<Record<string, SolanaChain>> = {
@@ -66,13 +71,15 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
       isBehindProxy: isLoopback(address),
       network: NETWORKS[chain] ?? 'localnet',
       chain,
+      wallet: settings.wallet,
       clock,
       log,
     }),
   );
   await issuer.listen({ port, address });
   const moved = stack.move();
-  return { issuer: issuer.id, port, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
+  const { id, walletLink } = issuer;
+  return { issuer: id, port, walletLink, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
 }
 
 async function openStore(

@@ -25,6 +25,7 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { signerOf } from '../../app/node/index.ts';
 import type * as SsoModule from '../../app/sso/index.ts';
 import { readKeyFile } from '../../ledger/solana/index.ts';
+import type { PublisherKey } from '../../sites/blocks/index.ts';
 import { answerByHand, readChallenge } from '../../sites/siws/index.ts';
 import { declarePurpose } from '../../node/transport/index.ts';
 import {
@@ -75,6 +76,11 @@ const serveSection = {
 };
 type ServeOptions = ReaderOptions & ValuesOf<typeof serveSection>;
 
+const ownWalletSection = {
+  wallet: optional('--wallet <file>', place, 'Solana key file (default: ~/.relaymint/wallet/wallet.json)'),
+};
+type OwnWalletOptions = ServeOptions & ValuesOf<typeof ownWalletSection>;
+
 const signSection = flagsOnly({
   as: optional('--as <name>', anyName, 'sign in as this profile, a .sso name that is yours'),
   yes: toggle('--yes', 'do not ask for confirmation (required without a terminal)'),
@@ -99,7 +105,16 @@ export function ssoCommand(program: Command): void {
       'after',
       `\nExamples:\n  relaymint sso serve --gateway http://localhost:${DEFAULT_GATEWAY_PORT}\n  relaymint sso serve --issuer https://id.example.org --gateway https://example.org\n`,
     )
-    .action(run);
+    .action((options: ServeOptions) => run(options, undefined));
+  const own = sso
+    .command('wallet')
+    .summary('run an issuer with a wallet of this machine, for browsers without one')
+    .description(
+      'The same as serve, for this machine only, and prints a link. The browser that opens it may sign in with the wallet of\n--wallet, by a button of the sign-in page. Show it to nobody: who has it signs in as you while this runs, and can do nothing\nelse. The next start has another.',
+    );
+  addSettings(addSettings(addReaderOptions(own), serveSection, 'sso'), ownWalletSection)
+    .addHelpText('after', `\nExample:\n  relaymint sso wallet --gateway http://localhost:${DEFAULT_GATEWAY_PORT}\n`)
+    .action(runWithWallet);
   const sign = sso
     .command('sign')
     .argument('<code>', 'what the sign-in page shows behind "relaymint sso sign"', argumentOf(someWords))
@@ -112,7 +127,13 @@ export function ssoCommand(program: Command): void {
     .action(signFor);
 }
 
-async function run(options: ServeOptions): Promise<void> {
+async function runWithWallet(options: OwnWalletOptions): Promise<void> {
+  const key = await readKeyFile(walletFile({ wallet: options.wallet, data: undefined }));
+  using wallet = closing(signerOf(key));
+  await run(options, wallet);
+}
+
+async function run(options: ServeOptions, wallet: PublisherKey | undefined): Promise<void> {
   const output = createOutput(options.json === true);
   const log = createLog(options.logLevel, 'sso');
   using lifecycle = watchLifecycle();
@@ -125,15 +146,17 @@ async function run(options: ServeOptions): Promise<void> {
     issuer: options.issuer,
     gateway: options.gateway,
     store: storeOf(options.store),
+    wallet,
     ledger: opened.ledger,
     fetch: opened.policy.fetch(NAMES),
     connect: (target, how) => opened.policy.connect(STORE, target, how),
     clock: systemClock,
     log,
   });
-  output.value({ event: 'ready', issuer: issuer.issuer, port: issuer.port, ready: true });
+  const { walletLink } = issuer;
+  output.value({ event: 'ready', issuer: issuer.issuer, port: issuer.port, walletLink, ready: true });
   output.line(
-    `The issuer is ${issuer.issuer}\nSites find everything at ${issuer.issuer}/.well-known/openid-configuration\nPeople see and end what they allowed at ${issuer.issuer}/account\n${options.gateway === undefined ? 'Without --gateway, neither .web3 sites nor profiles are known here beyond their names.\n' : ''}Ctrl-C stops it.`,
+    `The issuer is ${issuer.issuer}\nSites find everything at ${issuer.issuer}/.well-known/openid-configuration\nPeople see and end what they allowed at ${issuer.issuer}/account\n${walletLink === undefined ? '' : `To sign in with the wallet of this machine, open once in your browser: ${walletLink}\n`}${options.gateway === undefined ? 'Without --gateway, neither .web3 sites nor profiles are known here beyond their names.\n' : ''}Ctrl-C stops it.`,
   );
   await lifecycle.ended;
 }

@@ -35,6 +35,7 @@ import {
   type Cluster,
   OwnerCommands,
   publishAll,
+  chooseIssuerPort,
   startMarketIssuer,
   type Published,
   openLayout,
@@ -52,7 +53,7 @@ import {
   type Live,
   type Showing,
 } from '../../app/market/index.ts';
-import { openText, renderRound, renderScreen } from '../market-screen.ts';
+import { openText, renderRound, renderScreen, walletLinkText } from '../market-screen.ts';
 import { leftOutText } from '../left-out.ts';
 import { createLog, createOutput, createSteps, type Output } from '../output.ts';
 import { addSettings } from '../settings.ts';
@@ -181,6 +182,7 @@ async function start(options: StartOptions): Promise<void> {
     }).finally(() => building.finish()),
   );
   const progress = createSteps('Starting', output.json);
+  const issuerPort = options.once === true ? undefined : await chooseIssuerPort(layout);
   const cluster = await startCluster({
     layout,
     network,
@@ -189,6 +191,7 @@ async function start(options: StartOptions): Promise<void> {
     cache: options.cache,
     seed: options.seed,
     gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
+    issuer: issuerPort === undefined ? undefined : `http://localhost:${issuerPort}`,
     challengeSeconds: options.once === true ? 1 : undefined,
     logLevel: options.logLevel,
     log,
@@ -260,9 +263,14 @@ async function start(options: StartOptions): Promise<void> {
   const issuer = await startMarketIssuer({
     cluster,
     layout,
+    port: issuerPort ?? 0,
     logLevel: options.logLevel,
     log,
     onLogLine,
+    onRestart: (label, pid, { walletLink }) => {
+      output.value({ event: 'restarted', label, pid, walletLink });
+      output.line(walletLinkText(walletLink));
+    },
     signal: lifecycle.signal,
   }).catch((error: unknown) => {
     // Without it all else is there.
@@ -273,7 +281,7 @@ async function start(options: StartOptions): Promise<void> {
   const [published] = all;
   output.line(
     renderScreen({
-      issuer: issuer?.url,
+      issuer,
       cluster,
       published: all,
       urlOf,
@@ -288,6 +296,7 @@ async function start(options: StartOptions): Promise<void> {
     gateway: cluster.gatewayUrl,
     site: url,
     issuer: issuer?.url,
+    walletLink: issuer?.walletLink,
     ledger: cluster.ledger.url,
     programId: cluster.ledger.programId,
     cid: published.cid,

@@ -57,6 +57,8 @@ export interface GatewayOptions {
   readonly profiles?: Profiles | undefined;
   /** What the ledger says of names, for pages and programs. Absent: it is not told. */
   readonly records?: RecordLookup | undefined;
+  /** Told to pages of names, which sign people in there. Absent: none is. */
+  readonly issuer?: URL | undefined;
   /** Nobody pays for `roots`: pages of all origins may read them. Default false. */
   readonly free?: true;
   /** Default: pages are as they were published. */
@@ -154,6 +156,7 @@ class HttpGateway implements Gateway {
       settle: settle && ((request, response) => settleNow(settle, this.#log, request, response)),
       profiles: options.profiles && new ProfileAnswers(options.profiles),
       records: options.records && new NameAnswers(options.records),
+      issuer: options.issuer,
       names: options.names ?? [],
       site: (asked) => serveSite({ ...options, feeds, posts, kept: this.#kept, manifests }, asked),
     };

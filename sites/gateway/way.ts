@@ -47,10 +47,14 @@ export interface Stations {
   readonly profiles?: ProfileAnswers | undefined;
   /** Absent: what the ledger says of names is not told. */
   readonly records?: NameAnswers | undefined;
+  /** Where pages of names sign people in. Absent: none is told, and a name's own file may tell one. */
+  readonly issuer?: URL | undefined;
   /** Asked in this order, before the name's site is. */
   readonly names: readonly NameHandler[];
   readonly site: NameHandler['answer'];
 }
+
+const ISSUER_PATH = '/.well-known/relaymint/issuer';
 
 /** A request, and which of our origins it is for. */
 export interface Arrival {
@@ -86,6 +90,7 @@ export function requestWay(stations: Stations): readonly Handler[] {
     settle,
     profiles,
     records,
+    issuer,
     names,
     site,
   } = stations;
@@ -173,6 +178,16 @@ export function requestWay(stations: Stations): readonly Handler[] {
             origin: 'site',
             when: isNameFactsPath,
             answer: visiting((asked) => records.answer(asked, asked.embedder?.name ?? asked.name)),
+          } as const,
+        ]),
+    ...(issuer === undefined
+      ? []
+      : [
+          {
+            origin: 'site',
+            path: ISSUER_PATH,
+            answer: ({ response }: Arrival) =>
+              void response.set('X-Content-Type-Options', 'nosniff').json({ issuer: issuer.origin }),
           } as const,
         ]),
     // Names, each on its own origin. Handlers of endings come before sites, but for what other names embed: that is the site's.

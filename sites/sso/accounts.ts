@@ -28,6 +28,7 @@ export interface AccountsOptions {
   readonly provider: () => Provider;
   readonly challenges: Challenges;
   readonly store: IssuerStore;
+  readonly hasOwnWallet: boolean;
   readonly clock: Clock;
 }
 
@@ -52,13 +53,13 @@ export class Accounts {
   }
 
   async #ask(response: Response): Promise<void> {
-    const { issuer, challenges } = this.#options;
+    const { issuer, challenges, hasOwnWallet } = this.#options;
     const look = randomBytes(LOOK_BYTES).toString('hex');
     const challenge = await challenges.create(purposeOf(look), issuer.host);
     const code = encodeChallenge(challenge);
     sendPage(
       response,
-      signInPage({ asking: undefined, path: `/account/${look}`, issuer: issuer.host, challenge, code }),
+      signInPage({ asking: undefined, path: `/account/${look}`, issuer: issuer.host, challenge, code, hasOwnWallet }),
     );
   }
 

@@ -1,6 +1,8 @@
 /** Challenges that were given out, each good for one answer, and what answers to them say. */
 import { z } from 'zod';
+import { utf8 } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
+import type { LedgerAddress } from '../../core/ids.ts';
 import { isName, parseName } from '../../core/name.ts';
 import type { Clock } from '../../core/ports.ts';
 import { unixMillis } from '../../core/units.ts';
@@ -9,6 +11,7 @@ import {
   createChallenge,
   decodeAnswer,
   memoTransaction,
+  messageOf,
   verifySignIn,
   type Challenge,
   type SolanaChain,
@@ -46,6 +49,11 @@ const transactionSchema = answerSchema.pick({ nonce: true, address: true });
 /** What a form sends that a person, or the page's script, filled in. */
 export const byHandSchema: z.ZodType<{ readonly answer: string }> = z.strictObject({
   answer: z.string().max(MAX_BODY),
+});
+/** An interaction, or a look at the account. Nothing with which another record's key could be written. */
+const namedSchema = z.strictObject({
+  requestId: z.string().regex(/^(?:account:)?[\w-]{1,64}$/),
+  nonce: z.string().regex(/^[0-9a-f]{32}$/),
 });
 
 export class Challenges {
@@ -90,9 +98,22 @@ export class Challenges {
    */
   async transaction(requestId: string, body: unknown): Promise<Uint8Array> {
     const { nonce, address } = parsed(transactionSchema, body);
+    return memoTransaction(await this.#waiting(requestId, nonce), address);
+  }
+
+  /**
+   * What a wallet with that address signs, of a challenge that is named by its interaction and nonce. The challenge waits on.
+   * @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED.
+   */
+  async textFor(body: unknown, address: LedgerAddress): Promise<Uint8Array> {
+    const { requestId, nonce } = parsed(namedSchema, body);
+    return utf8(messageOf(await this.#waiting(requestId, nonce), address));
+  }
+
+  async #waiting(requestId: string, nonce: string): Promise<Challenge> {
     const kept = await this.#options.store.get(keyOf(requestId, nonce));
     if (kept === undefined) throw over();
-    return memoTransaction(challengeSchema.parse(JSON.parse(kept)), address);
+    return challengeSchema.parse(JSON.parse(kept));
   }
 
   async #take(requestId: string, nonce: string): Promise<Challenge> {

@@ -7,6 +7,7 @@ import { hasErrno } from '../../platform/errno.ts';
 const TYPES: Readonly<Record<string, string>> = {
   '/sso.css': 'text/css; charset=utf-8',
   '/sso.js': 'text/javascript; charset=utf-8',
+  '/wallet.js': 'text/javascript; charset=utf-8',
   '/icon.svg': 'image/svg+xml',
 };
 /** Beside this file when run from source, in the source tree when run from the build. */

@@ -32,6 +32,7 @@ export interface InteractionsOptions {
   readonly store: IssuerStore;
   readonly directory: Directory;
   readonly chain: string;
+  readonly hasOwnWallet: boolean;
   readonly clock: Clock;
 }
 
@@ -108,7 +109,8 @@ export class Interactions {
       }
       const issuer = this.#options.issuer.host;
       const code = encodeChallenge(challenge);
-      sendPage(response, signInPage({ asking, path, issuer, destination, challenge, code }));
+      const { hasOwnWallet } = this.#options;
+      sendPage(response, signInPage({ asking, path, issuer, destination, challenge, code, hasOwnWallet }));
       return;
     }
     const person = await this.#person(interaction);

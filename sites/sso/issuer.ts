@@ -8,17 +8,19 @@ import { MAX_SIGN_IN_URL_LETTERS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
 import { listenAt, type ListenAt } from '../../platform/listen.ts';
+import type { PublisherKey } from '../blocks/index.ts';
 import type { SolanaChain } from '../siws/index.ts';
 import { Accounts } from './accounts.ts';
 import { Challenges } from './challenges.ts';
 import type { Directory, IssuerStore } from './contract.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
+import { OwnWallet } from './own-wallet.ts';
 import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { Permits } from './permits.ts';
 import { AWAY, createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
-import { Visitors } from './visitors.ts';
+import { Visitors, networkOf } from './visitors.ts';
 import { assertSameSecrets } from './server-store.ts';
 
 /** How often it is looked whether a signing key is due. */
@@ -43,6 +45,8 @@ export interface IssuerOptions {
   /** Which ledger, as wallets call it, and as CAIP-2 does. */
   readonly network: SolanaChain;
   readonly chain: string;
+  /** Whoever has its link may sign in with it. Of an issuer at http://localhost only. */
+  readonly wallet?: PublisherKey | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -50,6 +54,8 @@ export interface IssuerOptions {
 export interface Issuer extends AsyncDisposable {
   /** As it stands in tokens. */
   readonly id: string;
+  /** Who opens it may sign in with the issuer's own wallet: a secret. undefined: it has none. */
+  readonly walletLink: string | undefined;
   /** @throws RelaymintError ADDRESS_IN_USE, INVALID_CONFIG. */
   listen(at: ListenAt): Promise<number>;
 }
@@ -57,6 +63,7 @@ export interface Issuer extends AsyncDisposable {
 /** @throws RelaymintError INVALID_CONFIG (also: the store is that of an issuer with other secrets); what `openSecrets` and the store throw. */
 export async function openIssuer(options: IssuerOptions): Promise<Issuer> {
   assertIssuer(options.issuer);
+  if (options.wallet !== undefined) assertHome(options.issuer);
   const secrets = await openSecrets(secretsPlace(options));
   await assertSameSecrets(options.store, secrets.subjects, options.clock);
   return new HttpIssuer(options, secrets);
@@ -81,16 +88,26 @@ function assertIssuer(issuer: URL): void {
   });
 }
 
+/** A page that comes from elsewhere, or over wires of others, is not the place for a key of this machine. @throws RelaymintError INVALID_CONFIG. */
+function assertHome({ protocol, hostname, origin }: URL): void {
+  if (protocol === 'http:' && hostname === 'localhost') return;
+  throw new RelaymintError('INVALID_CONFIG', `An issuer at ${origin} cannot have a wallet of this machine.`, {
+    remedy: 'Leave --issuer out: with a wallet it is http://localhost:PORT, for this machine only.',
+  });
+}
+
 function secretsPlace({ dataDir, issuer, clock }: IssuerOptions): Parameters<typeof openSecrets>[0] {
   return { directory: dataDir, issuer, clock };
 }
 
 class HttpIssuer implements Issuer {
   readonly id: string;
+  readonly walletLink: string | undefined;
   readonly #options: IssuerOptions;
   readonly #interactions: Interactions;
   readonly #accounts: Accounts;
   readonly #permits: Permits;
+  readonly #wallet: OwnWallet | undefined;
   readonly #app: Express = express();
   readonly #visitors: Visitors;
   readonly #turning: AsyncDisposable;
@@ -105,9 +122,18 @@ class HttpIssuer implements Issuer {
     const isPublic = options.issuer.protocol === 'https:';
     this.#visitors = new Visitors({ isBehindProxy: isPublic && options.isBehindProxy === true, clock: options.clock });
     const challenges = new Challenges(options);
-    this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
-    this.#accounts = new Accounts({ ...options, challenges, provider: () => this.#provider });
-    this.#permits = new Permits(options);
+    const { wallet } = options;
+    const hasOwnWallet = wallet !== undefined;
+    this.#interactions = new Interactions({ ...options, hasOwnWallet, challenges, provider: () => this.#provider });
+    this.#accounts = new Accounts({ ...options, hasOwnWallet, challenges, provider: () => this.#provider });
+    const permits = new Permits({ ...options, hasOwnWallet });
+    this.#permits = permits;
+    const signs = {
+      'sign-in': challenges.textFor.bind(challenges),
+      permit: permits.textFor.bind(permits),
+    };
+    this.#wallet = wallet && new OwnWallet({ ...options, wallet, signs });
+    this.walletLink = this.#wallet?.link;
     this.#provider = this.#open(secrets);
     this.#turning = repeat({
       everyMillis: KEYS_MILLIS,
@@ -119,6 +145,11 @@ class HttpIssuer implements Issuer {
   }
 
   async listen(at: ListenAt): Promise<number> {
+    if (this.#wallet !== undefined && networkOf(at.address) !== undefined) {
+      throw new RelaymintError('INVALID_CONFIG', `With a wallet of this machine it does not listen on ${at.address}.`, {
+        remedy: 'Use --address 127.0.0.1, or leave it out.',
+      });
+    }
     const server = createServer({ headersTimeout: HEAD_MILLIS, requestTimeout: 2 * HEAD_MILLIS }, (request, response) =>
       this.#answer(request, response),
     );
@@ -169,12 +200,14 @@ class HttpIssuer implements Issuer {
     app.disable('x-powered-by');
     app.set('etag', false);
     app.get('/', (_request, response) => sendPage(response, frontPage(this.id)));
-    app.get(['/sso.css', '/sso.js', '/icon.svg'], (request, response) => sendFile(request.path, response));
+    app.get(['/sso.css', '/sso.js', '/wallet.js', '/icon.svg'], (request, response) =>
+      sendFile(request.path, response),
+    );
     app.use((request, _response, next) => {
       this.#visitors.count(request);
       next();
     });
-    app.use(['/interaction', '/account', '/permit', '/session'], (request, _response, next) =>
+    app.use(['/interaction', '/account', '/permit', '/session', '/wallet'], (request, _response, next) =>
       next(this.#foreign(request)),
     );
     app.use('/interaction', this.#interactions.router);
@@ -188,6 +221,7 @@ class HttpIssuer implements Issuer {
     });
     app.use('/account', this.#accounts.router);
     app.use('/permit', this.#permits.router);
+    if (this.#wallet !== undefined) app.use('/wallet', this.#wallet.router);
     app.use((request, response) => this.#provider.callback()(request, response));
     app.use((error: unknown, request: Request, response: Response, _next: NextFunction) =>
       this.#fail(error, request, response),

@@ -52,8 +52,8 @@ export interface Page {
   readonly status?: number;
   readonly title: string;
   readonly body: Html;
-  /** The page works with the issuer's script. */
-  readonly script?: true;
+  /** One of the issuer's own, with which the page works. */
+  readonly script?: '/sso.js' | '/wallet.js';
   /** Where its forms may lead besides here: an address there. */
   readonly leadsTo?: string | undefined;
 }
@@ -94,7 +94,7 @@ export function writePage({ status = 200, title, body, script, leadsTo }: Page):
         <title>${title}</title>
         <link rel="stylesheet" href="/sso.css" />
         <link rel="icon" href="/icon.svg" />
-        ${script && html`<script src="/sso.js" type="module"></script>`}
+        ${script && html`<script src="${script}" type="module"></script>`}
       </head>
       <body>
         <main>${body}</main>
@@ -146,15 +146,17 @@ export interface SignInPage {
   readonly challenge: Challenge;
   /** The same for the command line: letters, digits, "-" and "_". */
   readonly code: string;
+  /** The issuer has a wallet of this machine, for browsers that have its link. */
+  readonly hasOwnWallet: boolean;
 }
 
 /** Wallets are found by the script, which fills in the same form that people fill in by hand. */
-export function signInPage({ asking, path, issuer, destination, challenge, code }: SignInPage): Page {
+export function signInPage({ asking, path, issuer, destination, challenge, code, hasOwnWallet }: SignInPage): Page {
   const place = shownPlace(asking?.place ?? issuer);
   const calls = asking === undefined || asking.title === asking.place ? undefined : asking.title;
   return {
     title: `Sign in to ${place}`,
-    script: true,
+    script: '/sso.js',
     leadsTo: destination,
     body: html` ${asking && html`<p class="over">${issuer}</p>`}
       <h1>Sign in to <strong>${place}</strong></h1>
@@ -162,7 +164,13 @@ export function signInPage({ asking, path, issuer, destination, challenge, code 
       <p>
         Your wallet is asked to sign a message that says so. That moves no money and gives nobody access to the wallet.
       </p>
-      <div id="here" hidden data-path="${path}" data-challenge="${JSON.stringify(challenge)}">
+      <div
+        id="here"
+        hidden
+        data-path="${path}"
+        data-challenge="${JSON.stringify(challenge)}"
+        data-own="${String(hasOwnWallet)}"
+      >
         <label for="profile">Sign in as your profile <span class="soft">(empty: as the wallet alone)</span></label>
         <input
           id="profile"
@@ -181,7 +189,9 @@ export function signInPage({ asking, path, issuer, destination, challenge, code 
           >
         </p>
         <p id="looking" class="soft">
-          No wallet was found in this browser yet. Install one, unlock it, or sign on the command line below.
+          No wallet was found in this browser yet. Install one, unlock it,
+          ${hasOwnWallet ? 'open the link that was printed when this issuer started,' : undefined} or sign on the
+          command line below.
         </p>
       </div>
       <noscript
@@ -346,6 +356,32 @@ export function accountPage({ wallet, token, grants, done }: AccountPage): Page 
         <input type="hidden" name="token" value="${token}" />
         <button>Sign out in all browsers, and end it for all sites</button>
       </form>`,
+  };
+}
+
+/** The same for everybody: what only who has the link may know, the script asks for. */
+export function walletPage(issuer: string): Page {
+  return {
+    title: 'Wallet of this machine',
+    script: '/wallet.js',
+    body: html` <p class="over">${issuer}</p>
+      <h1>Wallet of this machine</h1>
+      <p>
+        It is for browsers without a wallet. Where the sign-in page asks with which wallet, there is one more button in
+        a browser that opened the link.
+      </p>
+      <p class="note">
+        Its key is in the files of this machine; anybody who can read them can sign in as you. It signs in at this
+        issuer, and nothing else: no payments.
+      </p>
+      <noscript><p>This takes a script. Without one, sign on the command line: relaymint sso sign.</p></noscript>
+      <p id="said" role="status"></p>
+      <div id="here" hidden>
+        <h2>Its address</h2>
+        <p><code id="address"></code></p>
+        <p>This browser has it now. Go on where you want to sign in.</p>
+        <button id="forget" type="button" class="plain">Forget in this browser</button>
+      </div>`,
   };
 }
 

@@ -11,16 +11,18 @@ export interface PermitPage {
   /** Where the person goes then. */
   readonly back: string;
   readonly issuer: string;
+  /** A wallet of this machine may sign it. */
+  readonly hasOwnWallet: boolean;
 }
 
 /** Wallets are found by the script of the sign-in page. */
-export function permitPage({ terms, text, code, back, issuer }: PermitPage): Page {
+export function permitPage({ terms, text, code, back, issuer, hasOwnWallet }: PermitPage): Page {
   const place = shownPlace(terms.name);
   const until = new Date(terms.until).toISOString();
   const asked = JSON.stringify({ nonce: code, issuedAt: new Date(terms.since).toISOString() });
   return {
     title: `Let ${place} write posts`,
-    script: true,
+    script: '/sso.js',
     leadsTo: back,
     body: html` <p class="over">${issuer}</p>
       <h1>Let <strong>${place}</strong> write posts as <strong>${shownPlace(terms.author)}</strong>?</h1>
@@ -29,7 +31,14 @@ export function permitPage({ terms, text, code, back, issuer }: PermitPage): Pag
         <li>They may do nothing else with your wallet, and no money moves.</li>
         <li>It ends by itself: <time datetime="${until}">${until.slice(0, 16).replace('T', ' ')} UTC</time></li>
       </ul>
-      <div id="here" hidden data-path="/permit" data-challenge="${asked}" data-text="${text}">
+      <div
+        id="here"
+        hidden
+        data-path="/permit"
+        data-own="${String(hasOwnWallet)}"
+        data-challenge="${asked}"
+        data-text="${text}"
+      >
         <h2>Sign it with the wallet that has ${shownPlace(terms.author)}</h2>
         <ul id="wallets" class="choices"></ul>
         <p class="check">

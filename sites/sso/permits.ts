@@ -4,7 +4,7 @@
  */
 import express, { Router, type Request, type Response } from 'express';
 import { z } from 'zod';
-import { fromHex } from '../../core/codec.ts';
+import { fromHex, utf8 } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { MAX_PERMIT_MILLIS } from '../../core/limits.ts';
@@ -30,6 +30,8 @@ import { permitPage } from './permit-page.ts';
 export interface PermitsOptions {
   readonly issuer: URL;
   readonly directory: Directory;
+  /** A wallet of this machine may sign them. Default false. */
+  readonly hasOwnWallet?: boolean;
   readonly clock: Clock;
 }
 
@@ -62,7 +64,7 @@ const answerSchema = z.strictObject({
   signature: z.union([z.base64url(), z.base64()]).refine((text) => text.length <= 88, 'too long'),
 });
 const transactionSchema = answerSchema.pick({ nonce: true, address: true });
-const cancelSchema = z.strictObject({ nonce: codeField });
+const codeOnlySchema = z.strictObject({ nonce: codeField });
 
 /** What a site asks for. */
 interface Asked {
@@ -85,9 +87,10 @@ export class Permits {
     this.router.post('/cancel', bodies, (request: Request, response: Response) => this.#cancel(request, response));
   }
 
-  /** What is signed for that code, by a wallet that is at hand here. @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED. */
-  async textFor(code: string, wallet: LedgerAddress): Promise<string> {
-    return permitText((await this.#read(code)).terms, wallet);
+  /** What a wallet of this machine signs. @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED. */
+  async textFor(body: unknown, wallet: LedgerAddress): Promise<Uint8Array> {
+    const { nonce } = parsed(codeOnlySchema, body);
+    return utf8(permitText((await this.#read(nonce)).terms, wallet));
   }
 
   async #show(request: Request, response: Response): Promise<void> {
@@ -98,8 +101,9 @@ export class Permits {
     const { terms } = await this.#read(code);
     // The address is the only thing that is not known yet.
     const text = permitText(terms, ANY_WALLET as LedgerAddress);
+    const { hasOwnWallet = false } = this.#options;
     if (wantsJson(request)) response.json({ nonce: code, site, author, text, until: terms.until });
-    else sendPage(response, permitPage({ terms, text, code, back, issuer: this.#options.issuer.host }));
+    else sendPage(response, permitPage({ terms, text, code, back, issuer: this.#options.issuer.host, hasOwnWallet }));
   }
 
   async #transaction(request: Request, response: Response): Promise<void> {
@@ -126,7 +130,7 @@ export class Permits {
   }
 
   async #cancel(request: Request, response: Response): Promise<void> {
-    const { nonce } = parsed(cancelSchema, request.body);
+    const { nonce } = parsed(codeOnlySchema, request.body);
     const { back } = await this.#read(nonce);
     goOn(request, response, `${back}#permit=refused`);
   }

@@ -31,9 +31,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function serve(port: number): Promise<Record<string, unknown>> {
+async function serve(port: number, ...as: readonly string[]): Promise<Record<string, unknown>> {
   const data = path.join(folder, 'sso');
-  issuer = start(['sso', 'serve', '--port', String(port), '--data', data, '--ledger', ledger.url, '--json']);
+  const [command = 'serve', ...more] = as;
+  const place = ['--port', String(port), '--data', data, '--ledger', ledger.url];
+  issuer = start(['sso', command, ...place, ...more, '--json']);
   const { stdout } = issuer.child;
   if (stdout === null) throw new Error('it has no output');
   const [line] = (await once(createInterface({ input: stdout }), 'line')) as [string];
@@ -93,6 +95,54 @@ describe('relaymint sso', () => {
     expect(address).toMatch(/^[1-9A-HJ-NP-Za-km-z]{32,44}$/);
     // It is over with its first answer.
     expect((await browser.post(`${page}/login`, { answer })).status).toBe(403);
+  });
+
+  it('signs in with the wallet of this machine, for who has its link', { timeout: PATIENCE_MILLIS }, async () => {
+    const made = await run(['wallet', 'create', '--data', folder, '--json']);
+    const { address: created } = JSON.parse(made.stdout) as { address: string };
+    const port = await freePort();
+    const url = new URL(`http://localhost:${port}`);
+    const { walletLink } = await serve(
+      port,
+      'wallet',
+      '--wallet',
+      path.join(folder, 'wallet.json'),
+      '--log-level',
+      'trace',
+    );
+    const [page, token = ''] = String(walletLink).split('#');
+    expect([page, token.length]).toEqual([new URL('/wallet', url).href, 43]);
+
+    const client = await register({ url });
+    const asked = await ask(client, { scope: 'openid wallet' });
+    const { challenge } = await begin(new Browser(), asked);
+    const sign = async (bearer: string): Promise<Response> =>
+      await fetch(new URL('/wallet/sign-in', url), {
+        method: 'POST',
+        headers: { 'Content-Type': 'application/json', Authorization: `Bearer ${bearer}` },
+        body: JSON.stringify({ requestId: challenge.requestId, nonce: challenge.nonce }),
+      });
+    expect((await sign('A'.repeat(43))).status).toBe(401);
+    expect(await (await sign(token)).json()).toMatchObject({ address: created });
+
+    issuer?.child.kill('SIGTERM');
+    const { stdout, stderr } = (await issuer?.finished) ?? { stdout: '', stderr: '' };
+    expect(stdout.split(token)).toHaveLength(2);
+    expect(stderr).not.toContain(token);
+  });
+
+  it.each([
+    [['--issuer', 'https://id.example.org'], 'cannot have a wallet of this machine'],
+    [['--address', '0.0.0.0'], 'does not listen on 0.0.0.0'],
+    [['--wallet', 'nowhere.json'], 'nowhere.json'],
+  ])('has no wallet of this machine with %j', async (args, words) => {
+    await run(['wallet', 'create', '--data', folder, '--json']);
+    const wallet = ['--wallet', path.join(folder, 'wallet.json')];
+    const place = ['--data', path.join(folder, 'sso'), '--port', '0', '--ledger', ledger.url];
+    const refused = await run(['sso', 'wallet', ...place, ...wallet, ...args]);
+    expect(refused.code).toBeGreaterThan(0);
+    expect(refused.stderr).toContain(words);
+    expect(refused.stdout).toBe('');
   });
 
   it.each([

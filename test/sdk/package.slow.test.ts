@@ -157,8 +157,10 @@ describe('the package, packed and installed elsewhere,', () => {
       ['the core', ['relaymint/sdk'], 4],
       ['the wallet', ['relaymint/sdk/wallet'], 4],
       ['media', ['relaymint/sdk/media'], 4],
+      ['posting', ['relaymint/sdk/posts'], 6],
       ['what a name is and earned', ['relaymint/sdk/site'], 4],
       ['the elements', ['relaymint/sdk/elements'], 6],
+      ['the core and signing in', ['relaymint/sdk', 'relaymint/sdk/sso'], 8],
       ['all without the wallet', inBrowsers.filter((name) => name !== 'relaymint/sdk/wallet'), 40],
     ] as const)('%s has its budget, all of it taken: %j in %d KiB', async (_what, names, kib) => {
       const code = names.map((name) => `export * from '${name}';`).join('\n');

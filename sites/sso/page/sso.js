@@ -17,13 +17,18 @@ const profile = document.getElementById('profile');
 const hardware = document.getElementById('hardware');
 const form = document.getElementById('answering');
 const challenge = JSON.parse(here.dataset.challenge);
+/** The page asks for a text of its own to be signed, and signs nobody in. */
+const isPermit = here.dataset.text !== undefined;
 const wallets = new Set();
+/** Where the page of this machine's wallet keeps its token. */
+const OWN_KEPT_AS = 'relaymint-wallet';
+let own;
 
 here.hidden = false;
 
 /** Fields in the order in which Sign-In-With-Solana writes them; or what else the page asks to be signed. */
 function textFor(address) {
-  if (here.dataset.text !== undefined) return here.dataset.text.replace('{wallet}', address);
+  if (isPermit) return here.dataset.text.replace('{wallet}', address);
   return [
     `${challenge.domain} wants you to sign in with your Solana account:`,
     address,
@@ -50,8 +55,7 @@ function say(text) {
 }
 
 function canSign(wallet) {
-  const ways =
-    here.dataset.text === undefined ? [SIGN_IN, SIGN_MESSAGE, SIGN_TRANSACTION] : [SIGN_MESSAGE, SIGN_TRANSACTION];
+  const ways = !isPermit ? [SIGN_IN, SIGN_MESSAGE, SIGN_TRANSACTION] : [SIGN_MESSAGE, SIGN_TRANSACTION];
   return ways.some((feature) => feature in wallet.features);
 }
 
@@ -65,7 +69,7 @@ function register(...added) {
   return () => {};
 }
 
-function choiceOf(wallet) {
+function choiceOf(wallet, note) {
   const item = document.createElement('li');
   const button = document.createElement('button');
   button.type = 'button';
@@ -79,6 +83,11 @@ function choiceOf(wallet) {
   button.append(String(wallet.name).slice(0, 40));
   button.addEventListener('click', () => void signIn(wallet, button));
   item.append(button);
+  if (note !== undefined) {
+    note.id = 'own-note';
+    button.setAttribute('aria-describedby', note.id);
+    item.append(note);
+  }
   return item;
 }
 
@@ -109,10 +118,11 @@ async function signIn(wallet, button) {
 }
 
 async function signatureOf(wallet, button) {
+  if (wallet.sign !== undefined) return await wallet.sign();
   const { features } = wallet;
-  const onlyTransactions = !(SIGN_MESSAGE in features) && (here.dataset.text !== undefined || !(SIGN_IN in features));
+  const onlyTransactions = !(SIGN_MESSAGE in features) && (isPermit || !(SIGN_IN in features));
   const asTransaction = SIGN_TRANSACTION in features && (hardware.checked || onlyTransactions);
-  if (SIGN_IN in features && !asTransaction && here.dataset.text === undefined) {
+  if (SIGN_IN in features && !asTransaction && !isPermit) {
     const [output] = await features[SIGN_IN].signIn(challenge);
     return { address: output.account.address, signature: output.signature };
   }
@@ -151,5 +161,54 @@ async function transactionFor(address) {
   return Uint8Array.from(atob(answer.transaction), (character) => character.charCodeAt(0));
 }
 
+async function askOwn(what, body) {
+  const response = await fetch(`/wallet/${what}`, {
+    method: 'POST',
+    headers: {
+      Accept: 'application/json',
+      'Content-Type': 'application/json',
+      Authorization: `Bearer ${localStorage.getItem(OWN_KEPT_AS)}`,
+    },
+    body: JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(answer.error_description);
+  return answer;
+}
+
+/** It signs what the issuer itself makes of that, not what this page says it is. */
+async function signWithOwn() {
+  const { requestId, nonce } = challenge;
+  const asked = isPermit ? askOwn('permit', { nonce }) : askOwn('sign-in', { requestId, nonce });
+  const { address, signature } = await asked;
+  const bytes = atob(signature.replaceAll('-', '+').replaceAll('_', '/'));
+  return { address, signature: Uint8Array.from(bytes, (character) => character.charCodeAt(0)) };
+}
+
+/** A wallet of this machine, where this browser has the link to it. */
+async function showOwn() {
+  own?.remove();
+  if (here.dataset.own !== 'true' || localStorage.getItem(OWN_KEPT_AS) === null) return;
+  try {
+    const { address } = await askOwn('holder', {});
+    const note = document.createElement('p');
+    note.className = 'note';
+    const short = `${address.slice(0, 4)}…${address.slice(-4)}`;
+    note.textContent = `${short}: its key is in the files of this machine; anybody who can read them can sign in as you.`;
+    own?.remove();
+    own = choiceOf({ name: 'Wallet of this machine', sign: signWithOwn }, note);
+    list.append(own);
+    looking.hidden = true;
+    say('');
+  } catch (error) {
+    say(`Wallet of this machine: ${error.message}`);
+  }
+}
+
+// Its page may be opened or forgotten in another tab.
+window.addEventListener('storage', ({ key }) => {
+  if (key === OWN_KEPT_AS) void showOwn();
+});
+void showOwn();
 window.addEventListener('wallet-standard:register-wallet', ({ detail }) => detail({ register }));
 window.dispatchEvent(new CustomEvent('wallet-standard:app-ready', { detail: { register } }));

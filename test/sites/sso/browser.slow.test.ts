@@ -10,7 +10,7 @@ import { answerByHand, readChallenge } from '../../../sites/siws/index.ts';
 import { axeFaults } from '../../axe.ts';
 import { Cleanup } from '../kit.ts';
 import { TestWallet, type TestWalletOptions } from '../siws/test-wallet.ts';
-import { ask, redeem, register, startIssuer, wallet, type Asked, type TestIssuer } from './kit.ts';
+import { ask, openPlace, redeem, register, startIssuer, wallet, type Asked, type TestIssuer } from './kit.ts';
 
 const CHROMIUM = '/usr/bin/chromium';
 const here = existsSync(CHROMIUM);
@@ -65,6 +65,18 @@ async function visitor(
   const held = new TestWallet(options);
   await held.injectInto(context);
   return { page: await context.newPage(), wallet: held, context };
+}
+
+/** For who wants to look at them. */
+async function picture(page: Page, name: string): Promise<void> {
+  const folder = process.env['SCREENSHOTS'];
+  if (folder === undefined) return;
+  const size = page.viewportSize();
+  for (const width of [320, 1280]) {
+    await page.setViewportSize({ width, height: 800 });
+    await page.screenshot({ path: `${folder}/${name}-${width}.png`, fullPage: true });
+  }
+  if (size !== null) await page.setViewportSize(size);
 }
 
 describe.runIf(here)('signing in with a wallet in Chromium', () => {
@@ -154,6 +166,92 @@ describe.runIf(here)('signing in with a wallet in Chromium', () => {
     await page.getByRole('button', { name: 'Allow', exact: true }).click();
     await page.waitForURL(/\/back/);
     expect(site.told()).toMatchObject({ wallet_address: signer.address });
+  });
+
+  it('signs in with the wallet of this machine where its link was opened, and says so (I12)', async () => {
+    const own = wallet();
+    await using home = await startIssuer({ wallet: own });
+    issuer = home;
+    const site = await startSite('openid wallet');
+    const context = await browser.newContext({ viewport: { width: 320, height: 640 } });
+    cleanup.add(() => context.close());
+    const page = await context.newPage();
+    const button = page.getByRole('button', { name: 'Wallet of this machine' });
+    await page.goto(site.url);
+    await page.getByText('open the link that was printed').waitFor();
+    expect(await button.count()).toBe(0);
+
+    // A link that was planted takes nothing away, and stands nowhere.
+    await page.goto(new URL('/wallet#bm90LXRoZS10b2tlbg', home.url).href);
+    await page.getByText('no longer, that of the wallet').waitFor();
+    await page.goto(home.walletLink ?? '');
+    await page.getByText(own.address).waitFor();
+    expect(page.url()).toBe(new URL('/wallet', home.url).href);
+    expect(await axeFaults(page)).toEqual([]);
+    await picture(page, 'wallet');
+    await page.goto(new URL('/wallet#bm90LXRoZS10b2tlbg', home.url).href);
+    await page.getByText('no longer, that of the wallet').waitFor();
+
+    await page.goto(site.url);
+    await button.waitFor();
+    expect(await axeFaults(page)).toEqual([]);
+    expect(await page.locator('main').innerText()).toContain('anybody who can read them can sign in as you');
+    await picture(page, 'sign-in');
+    await button.click();
+    await page.getByRole('button', { name: 'Allow', exact: true }).click();
+    await page.waitForURL(/\/back/);
+    expect(site.told()).toMatchObject({ wallet_address: own.address });
+
+    await page.goto(new URL('/account', home.url).href);
+    await button.click();
+    await page.getByRole('heading', { name: 'Sites that know you' }).waitFor();
+
+    await page.goto(new URL('/wallet', home.url).href);
+    await page.getByRole('button', { name: 'Forget in this browser' }).click();
+    await page.getByText('has forgotten it').waitFor();
+    await page.goto(new URL('/account', home.url).href);
+    await page.getByText('open the link that was printed').waitFor();
+    expect(await button.count()).toBe(0);
+  });
+
+  it('says what to do where the wallet of this machine was started again', async () => {
+    await using place = await openPlace();
+    const own = wallet();
+    const first = await startIssuer({ place, wallet: own });
+    const context = await browser.newContext({ viewport: { width: 320, height: 640 } });
+    cleanup.add(() => context.close());
+    const [page, other] = [await context.newPage(), await context.newPage()];
+    await page.goto(first.walletLink ?? '');
+    await page.getByText(own.address).waitFor();
+    await page.goto(new URL('/account', first.url).href);
+    const button = page.getByRole('button', { name: 'Wallet of this machine' });
+    await button.waitFor();
+    await first[Symbol.asyncDispose]();
+
+    await using second = await startIssuer({ place, wallet: own });
+    await button.click();
+    await page.getByText('Open the one that was printed at its last start').waitFor();
+    await page.reload();
+    await page.getByText('Open the one that was printed at its last start').waitFor();
+    expect(await button.count()).toBe(0);
+    expect(await axeFaults(page)).toEqual([]);
+    await picture(page, 'stale');
+    // The new link in another tab is enough.
+    await other.goto(second.walletLink ?? '');
+    await button.click();
+    await page.getByRole('heading', { name: 'Sites that know you' }).waitFor();
+  });
+
+  it('has no wallet of this machine without script', async () => {
+    await using home = await startIssuer({ wallet: wallet() });
+    const context = await browser.newContext({ javaScriptEnabled: false });
+    cleanup.add(() => context.close());
+    const page = await context.newPage();
+    await page.goto(home.walletLink ?? '');
+    await page.getByRole('heading', { name: 'Wallet of this machine' }).waitFor();
+    expect(await page.getByRole('button').count()).toBe(0);
+    await page.goto(new URL('/account', home.url).href);
+    expect(await page.getByRole('button', { name: 'Wallet of this machine' }).count()).toBe(0);
   });
 
   it('lets a person see and end what they allowed', async () => {

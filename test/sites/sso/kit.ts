@@ -71,6 +71,7 @@ export interface TestIssuer extends AsyncDisposable {
   readonly store: IssuerStore;
   readonly clock: MovedClock;
   readonly directory: string;
+  readonly walletLink: string | undefined;
 }
 
 export interface Setup {
@@ -82,6 +83,10 @@ export interface Setup {
   readonly names?: Names;
   readonly log?: Log;
   readonly isBehindProxy?: boolean;
+  /** Of its own machine. */
+  readonly wallet?: Signer;
+  /** Default: 127.0.0.1. */
+  readonly listen?: string;
   /** What is put between the issuer and its store. */
   readonly through?: (store: IssuerStore) => IssuerStore;
 }
@@ -122,11 +127,22 @@ export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
       clock,
       log,
       isBehindProxy: setup.isBehindProxy,
+      wallet: setup.wallet,
     }),
   );
-  await issuer.listen({ port, address: '127.0.0.1' });
+  await issuer.listen({ port, address: setup.listen ?? '127.0.0.1' });
   const moved = stack.move();
-  return { url, port, names, store, clock, directory, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
+  const { walletLink } = issuer;
+  return {
+    url,
+    port,
+    names,
+    store,
+    clock,
+    directory,
+    walletLink,
+    [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose](),
+  };
 }
 
 /** What a proxy with the issuer's certificate does: what is sent to its public address arrives where it listens. */
