@@ -204,7 +204,7 @@ describeUnless(missingPrograms(['chromium']), 'Tests of signing in with the SDK'
     await open(page, `${siteOf(PLAIN)}/`);
     const plain = await page.evaluate<{ message: string }>('attempt(() => sso.signIn(client))');
     expect(plain.message).toContain('"signIn"');
-    await open(page, `${testnet.url.replace('//localhost', '//shop-web3.localhost')}`);
+    await open(page, testnet.url.replace('//localhost', '//shop-web3.localhost'));
     const untold = await page.evaluate<{ message: string }>('attempt(() => sso.signIn(client))');
     expect(untold.message).toContain('start the gateway with --issuer');
     const elsewhere = `sdk.createClient({ gateway: 'http://plain-web3.localhost:${port}' })`;
