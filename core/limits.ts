@@ -650,8 +650,9 @@ export const STRANGERS_OF_HOST_REST_MILLIS = 2_000;
 export const STRANGERS_KEPT = 512;
 export const STRANGERS_KEPT_MILLIS = 60_000;
 export const STRANGERS_FAILED_MILLIS = 10_000;
-/** Logouts that wait to be told to sites; what comes beyond is not told. */
-export const MAX_LOGOUTS_WAITING = 1_024;
+/** Logouts that are told to sites at once, and with those that wait for a turn; what comes beyond is not told. Nobody waits longer than ten seconds. */
+export const LOGOUTS_AT_ONCE = 32;
+export const MAX_LOGOUTS_WAITING = 128;
 /** Path and query of a request to an issuer: with the longest state that clients send. What it asks is kept with the sign-in. */
 export const MAX_SIGN_IN_URL_LETTERS = 8_192;
 /** What a wallet signs: as a memo, with its transaction around it, it fits a packet of 1,232 bytes. */

@@ -26,7 +26,7 @@ import { signerOf } from '../../app/node/index.ts';
 import type * as SsoModule from '../../app/sso/index.ts';
 import { readKeyFile } from '../../ledger/solana/index.ts';
 import { answerByHand, readChallenge } from '../../sites/siws/index.ts';
-import { declarePurpose } from '../../node/transport/index.ts';
+import { declarePurpose, fetchFromStrangers, fetchFromThisMachine } from '../../node/transport/index.ts';
 import {
   addCommonOptions,
   addWalletOptions,
@@ -42,6 +42,7 @@ import { addReaderOptions, openLedger } from './transact.ts';
 
 const NAMES = declarePurpose('sign-in');
 const STORE = declarePurpose('sign-in-store');
+const CLIENTS = declarePurpose('sign-in-clients');
 
 const serveSection = {
   data: standard(
@@ -117,7 +118,8 @@ async function run(options: ServeOptions): Promise<void> {
   const log = createLog(options.logLevel, 'sso');
   using lifecycle = watchLifecycle();
   const { startIssuer } = await load();
-  await using opened = openLedger(options, [NAMES, STORE]);
+  await using opened = openLedger(options, [NAMES, STORE, CLIENTS]);
+  const outside = { policy: opened.policy, purpose: CLIENTS };
   await using issuer = await startIssuer({
     dataDir: path.resolve(options.data),
     port: options.port,
@@ -128,6 +130,7 @@ async function run(options: ServeOptions): Promise<void> {
     ledger: opened.ledger,
     fetch: opened.policy.fetch(NAMES),
     connect: (target, how) => opened.policy.connect(STORE, target, how),
+    outside: { strangers: fetchFromStrangers(outside), thisMachine: fetchFromThisMachine(outside) },
     clock: systemClock,
     log,
   });

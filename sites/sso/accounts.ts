@@ -16,7 +16,8 @@ import { clientName, clientPlace } from './clients.ts';
 import type { IssuerStore } from './contract.ts';
 import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
-import { endGrant, endGrants, endSessions, grantsOf, type HeldGrant } from './records.ts';
+import type { Ended, Logouts } from './logouts.ts';
+import { endGrant, endGrants, endSessions, grantsOf, sidsOf, type HeldGrant } from './records.ts';
 
 const TOKEN_BYTES = 24;
 const TOKEN_MILLIS = 15 * 60_000;
@@ -27,6 +28,7 @@ export interface AccountsOptions {
   readonly issuer: URL;
   readonly provider: () => Provider;
   readonly challenges: Challenges;
+  readonly logouts: Logouts;
   readonly store: IssuerStore;
   readonly clock: Clock;
 }
@@ -78,7 +80,9 @@ export class Accounts {
   async #end(request: Request, response: Response): Promise<void> {
     const { token, grant } = parsed(endSchema, request.body);
     const wallet = await this.#holder(token);
+    const left = await this.#visits(wallet);
     const ended = await endGrant(this.#options.store, wallet, grant);
+    if (ended) this.#options.logouts.tell(left.filter(({ handle }) => handle === grant));
     await this.#show(
       response,
       wallet,
@@ -91,9 +95,18 @@ export class Accounts {
     const { store } = this.#options;
     const { token } = parsed(signOutSchema, request.body);
     const wallet = await this.#holder(token);
+    const left = await this.#visits(wallet);
     await endGrants(store, wallet);
     await endSessions(store, wallet);
+    this.#options.logouts.tell(left);
     await this.#show(response, wallet, token, 'You are signed out everywhere, and every site has to ask you again.');
+  }
+
+  /** What sites are told once it is ended. */
+  async #visits(wallet: LedgerAddress): Promise<readonly (HeldGrant & Ended)[]> {
+    const { store } = this.#options;
+    const sids = await sidsOf(store, wallet);
+    return (await grantsOf(store, wallet)).map((grant) => ({ ...grant, sids: sids.get(grant.handle) ?? [] }));
   }
 
   async #holder(token: string): Promise<LedgerAddress> {

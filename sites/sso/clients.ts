@@ -22,9 +22,7 @@ export function clientName(clientId: string): string | undefined {
 
 /** What a client that registers may not ask for: addresses that the issuer would fetch, and to be known as the same at several hosts. */
 export function wrongInClient(metadata: AdapterPayload): string | undefined {
-  const fetched = ['jwks_uri', 'sector_identifier_uri', 'backchannel_logout_uri'].find(
-    (field) => metadata[field] !== undefined,
-  );
+  const fetched = ['jwks_uri', 'sector_identifier_uri'].find((field) => metadata[field] !== undefined);
   if (fetched !== undefined) return `${fetched} is not taken: nothing is fetched here that a client names`;
   if (JSON.stringify(metadata).length > MAX_CLIENT_LETTERS) return 'it says too much of itself';
   const redirects = z.array(z.string()).parse(metadata['redirect_uris']);

@@ -12,8 +12,10 @@ import type { SolanaChain } from '../siws/index.ts';
 import { Accounts } from './accounts.ts';
 import { Challenges } from './challenges.ts';
 import type { Directory, IssuerStore } from './contract.ts';
+import { Fetches, type Outside } from './fetches.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
+import { Logouts } from './logouts.ts';
 import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { AWAY, createProvider, issuerId } from './provider.ts';
 import { openSecrets, type IssuerSecrets } from './secrets.ts';
@@ -41,6 +43,8 @@ export interface IssuerOptions {
   /** Which ledger, as wallets call it, and as CAIP-2 does. */
   readonly network: SolanaChain;
   readonly chain: string;
+  /** Absent: nothing is asked of addresses that clients name. */
+  readonly outside?: Outside | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -91,6 +95,8 @@ class HttpIssuer implements Issuer {
   readonly #app: Express = express();
   readonly #visitors: Visitors;
   readonly #turning: AsyncDisposable;
+  readonly #logouts: Logouts;
+  readonly #fetches: Fetches | undefined;
   #provider: Provider;
   #secrets: IssuerSecrets;
   #server: Server | undefined;
@@ -101,9 +107,12 @@ class HttpIssuer implements Issuer {
     this.#secrets = secrets;
     const isPublic = options.issuer.protocol === 'https:';
     this.#visitors = new Visitors({ isBehindProxy: isPublic && options.isBehindProxy === true, clock: options.clock });
+    const { outside } = options;
+    this.#fetches = outside && new Fetches({ ...options, outside });
+    this.#logouts = new Logouts({ provider: () => this.#provider, log: options.log });
     const challenges = new Challenges(options);
     this.#interactions = new Interactions({ ...options, challenges, provider: () => this.#provider });
-    this.#accounts = new Accounts({ ...options, challenges, provider: () => this.#provider });
+    this.#accounts = new Accounts({ ...options, challenges, logouts: this.#logouts, provider: () => this.#provider });
     this.#provider = this.#open(secrets);
     this.#turning = repeat({
       everyMillis: KEYS_MILLIS,
@@ -132,6 +141,7 @@ class HttpIssuer implements Issuer {
       server.closeIdleConnections();
     });
     clearTimeout(cut);
+    await this.#logouts[Symbol.asyncDispose]();
   }
 
   #open(secrets: IssuerSecrets): Provider {
@@ -139,6 +149,7 @@ class HttpIssuer implements Issuer {
       ...this.#options,
       secrets,
       clients: this.#options.clients ?? [],
+      fetches: this.#fetches,
       overPage: (url) => this.#interactions.overPage(url),
     });
     provider.on('interaction.started', ({ oidc, req }: KoaContextWithOIDC) => {

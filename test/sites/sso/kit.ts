@@ -18,6 +18,7 @@ import {
   type IssuerStore,
   type NameClient,
   type NameHolding,
+  type Outside,
   type PublicProfile,
 } from '../../../sites/sso/index.ts';
 import { freePort } from '../../port.ts';
@@ -82,6 +83,8 @@ export interface Setup {
   readonly names?: Names;
   readonly log?: Log;
   readonly isBehindProxy?: boolean;
+  /** Absent: it asks nothing of what clients name. */
+  readonly outside?: Outside;
   /** What is put between the issuer and its store. */
   readonly through?: (store: IssuerStore) => IssuerStore;
 }
@@ -122,6 +125,7 @@ export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
       clock,
       log,
       isBehindProxy: setup.isBehindProxy,
+      outside: setup.outside,
     }),
   );
   await issuer.listen({ port, address: '127.0.0.1' });
