@@ -643,8 +643,8 @@ export const STRANGERS_LOOK_UPS_AT_ONCE = 2;
 /** Such fetches at once, and how long each takes to be allowed again, milliseconds: 20 a second. */
 export const STRANGERS_AT_ONCE = 16;
 export const STRANGERS_REST_MILLIS = 50;
-/** The same of one host: ours must be no means to flood another. 20 at once, then one in two seconds. */
-export const STRANGERS_OF_HOST = 20;
+/** The same of one host: ours must be no means to flood another. 8 at once, then one in two seconds. */
+export const STRANGERS_OF_HOST = 8;
 export const STRANGERS_OF_HOST_REST_MILLIS = 2_000;
 /** Answers that are remembered: 2.5 MiB. And for how long, milliseconds; those that were none, for less. */
 export const STRANGERS_KEPT = 512;

@@ -14,6 +14,7 @@ import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { clientName, clientPlace } from './clients.ts';
 import type { IssuerStore } from './contract.ts';
+import { documentHost } from './documents.ts';
 import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
 import type { Ended, Logouts } from './logouts.ts';
@@ -119,13 +120,13 @@ export class Accounts {
     const { Client } = this.#options.provider();
     const grants: (HeldGrant & { place: string })[] = [];
     for (const grant of await grantsOf(this.#options.store, wallet)) {
-      // A site whose manifest is away or wrong is ended like any other.
-      const isNamed = clientName(grant.clientId) !== undefined;
-      const client = isNamed ? undefined : await Client.find(grant.clientId);
+      // A site whose manifest or document is away or wrong is ended like any other.
+      const known = clientName(grant.clientId) ?? documentHost(grant.clientId);
+      const client = known === undefined ? await Client.find(grant.clientId) : undefined;
       const [redirectUri] = client?.redirectUris ?? [];
       grants.push({
         ...grant,
-        place: redirectUri === undefined ? grant.clientId : clientPlace(grant.clientId, redirectUri),
+        place: redirectUri === undefined ? (known ?? grant.clientId) : clientPlace(grant.clientId, redirectUri),
       });
     }
     sendPage(response, accountPage({ wallet, token, grants, done }));

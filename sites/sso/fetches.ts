@@ -73,6 +73,7 @@ export class Fetches {
     const about = url.href;
     const last = this.#read.known(about, STRANGERS_KEPT_MILLIS)?.answer;
     const known = last instanceof Error ? this.#read.known(about, STRANGERS_FAILED_MILLIS)?.answer : last;
+    if (known === undefined && !this.#hosts.of(url.hostname).take()) return await tooMany();
     const answer = known ?? (await (this.#read.ask(about, () => this.#ask(url, request)) ?? tooMany()));
     if (answer instanceof Error) throw answer;
     return answer;
@@ -80,7 +81,6 @@ export class Fetches {
 
   /** What failed is remembered too. */
   async #ask(url: URL, request: Parameters<StrangersFetch>[1]): Promise<Kept> {
-    if (!this.#hosts.of(url.hostname).take()) return await tooMany();
     try {
       return await this.#options.outside.strangers(url, request);
     } catch (error) {

@@ -14,6 +14,7 @@ import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { SCOPES, claimsOf, tellClaims, type Person } from './claims.ts';
 import { clientPlace } from './clients.ts';
 import type { Directory, IssuerStore } from './contract.ts';
+import { documentHost } from './documents.ts';
 import { consentPage, messagePage, sendPage, signInPage, type Asking, type Page } from './pages.ts';
 import { loginOf } from './provider.ts';
 import { parseAccountId } from './subject.ts';
@@ -225,7 +226,7 @@ export class Interactions {
     const client = await this.#options.provider().Client.find(clientId);
     if (client === undefined) throw new errors.SessionNotFound('the client is gone');
     const place = clientPlace(clientId, String(params['redirect_uri']));
-    return { place, title: client.clientName ?? place };
+    return { place, title: client.clientName ?? place, describedAt: documentHost(clientId) };
   }
 
   async #person({ session }: Interaction): Promise<Person> {

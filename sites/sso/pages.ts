@@ -114,6 +114,8 @@ export interface Asking {
   readonly place: string;
   /** What it calls itself. Not proved. */
   readonly title: string;
+  /** The host whose document says what it is, for a client that is known by one. */
+  readonly describedAt?: string | undefined;
 }
 
 export interface SignInPage {
@@ -224,6 +226,7 @@ export function consentPage({ asking, path, who, told, offline, destination }: C
     body: html` <p class="over">Signed in as ${shown(who)}</p>
       <h1>What <strong>${shownPlace(asking.place)}</strong> learns</h1>
       ${asking.title === asking.place ? undefined : html`<p>It calls itself “${shown(asking.title)}”.</p>`}
+      ${asking.describedAt === undefined ? undefined : html`<p>What it may ask for is described at <b>${shownPlace(asking.describedAt)}</b>.</p>`}
       <ul class="learns">
         ${learns.length === 0 ? nothing : learns}
       </ul>

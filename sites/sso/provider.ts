@@ -13,6 +13,7 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
 import { clientName, isRegistered, nameClient, sectorOf, wrongInChange, wrongInClient } from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
+import { documentHost, wrongInDocument } from './documents.ts';
 import type { Fetches } from './fetches.ts';
 import { wrongInLogout } from './logouts.ts';
 import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
@@ -133,6 +134,18 @@ function configuration(options: ProviderOptions): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
+      clientIdMetadataDocument: {
+        // A local issuer is for sites of this machine, which have no address elsewhere.
+        enabled: options.fetches !== undefined && isSecure,
+        ack: 'draft-02',
+        allowFetch: (_context, clientId) => documentHost(clientId) !== undefined,
+        allowClient: (_context, client) => {
+          const wrong = wrongInDocument({ ...client.metadata(), client_id: client.clientId }, issuer);
+          if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
+          return true;
+        },
+        cacheDuration: { min: MINUTE, max: HOUR },
+      },
       backchannelLogout: { enabled: options.fetches !== undefined },
       // What the library offers by itself and nobody here needs: each stores something for whoever asks.
       dPoP: { enabled: false },
