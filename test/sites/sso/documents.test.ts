@@ -207,7 +207,7 @@ describe('S21: who names an address', () => {
     await internet.site('other.example', '93.184.216.35', answer);
     const other = { client_id: 'https://other.example/client.json', redirect_uris: ['https://other.example/back'] };
     documents.set('/client.json', { ...PLAIN, ...other });
-    expect((await told(other.client_id, 'https://other.example/back'))[0]).toBe(200);
+    expect((await told(other.client_id, 'https://other.example/back'))[0]).toBe(303);
   });
 
   it('is told nothing by an issuer of this machine', async () => {
