@@ -181,7 +181,7 @@ function closing<T extends { close(): void }>(one: T): T & Disposable {
 }
 
 /** What oidc-provider prints on Node 20, on which it works all the same: test/sites/sso. */
-const UNKNOWN_RUNTIME = 'oidc-provider WARNING: Unsupported runtime';
+export const UNKNOWN_RUNTIME = 'oidc-provider WARNING: Unsupported runtime';
 
 /** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
 function load(): Promise<typeof SsoModule> {

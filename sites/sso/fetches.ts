@@ -61,7 +61,7 @@ export class Fetches {
     const sent = Object.fromEntries([...new Headers(headers)].filter(([name]) => name !== 'user-agent'));
     const answer =
       method === 'POST'
-        ? await this.#tell(url, { method, headers: sent, body: String(body) })
+        ? await this.#tell(url, { method, headers: sent, body: body instanceof URLSearchParams ? body.toString() : '' })
         : await this.#readOf(url, { method: 'GET', headers: sent });
     const text = [204, 205, 304].includes(answer.status) ? null : Buffer.from(answer.body);
     const said = new Headers();
