@@ -61,7 +61,8 @@ function isReadOnTheWay({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && !isLoopback(hostname) && !/\.(?:onion|i2p)$/.test(hostname);
 }
 
-function isLoopback(hostname: string): boolean {
+/** As URLs write host names. */
+export function isLoopback(hostname: string): boolean {
   return ['127.0.0.1', '[::1]', 'localhost'].includes(hostname) || hostname.endsWith('.localhost');
 }
 

@@ -6,8 +6,7 @@
 import type { AdapterPayload } from 'oidc-provider';
 import { isIP } from 'node:net';
 import { nameOfFullHost } from '../../core/name.ts';
-import { isLoopback } from '../../node/transport/index.ts';
-import { wrongInClient } from './clients.ts';
+import { isLoopback, wrongInClient } from './clients.ts';
 import { wrongInLogout } from './logouts.ts';
 
 /** What is longer is no address that anybody writes by hand, and is written into every grant. */

@@ -2,7 +2,6 @@
  * What an issuer asks of addresses that its clients name, in two ways: what clients say of themselves is read, and remembered for a moment, since
  * anybody can make it be asked for; and they are told of logouts, once each. Where such a request may lead is the transport's matter.
  */
-import { isLoopback, type StrangersAnswer, type StrangersFetch } from '../../node/transport/index.ts';
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import {
   LOGOUTS_AT_ONCE,
@@ -18,13 +17,29 @@ import {
 import type { Clock } from '../../core/ports.ts';
 import { Questions } from '../../core/questions.ts';
 import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
+import { isLoopback } from './clients.ts';
+
+export interface OutsideAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: Uint8Array;
+}
+
+export interface OutsideRequest {
+  readonly method: 'GET' | 'POST';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: string | undefined;
+}
+
+/** Follows nothing, and answers soon and shortly. @throws RelaymintError when it may not or cannot. */
+export type OutsideFetch = (url: URL, request: OutsideRequest) => Promise<OutsideAnswer>;
 
 /** The ways out for what clients name. */
 export interface Outside {
   /** To the public internet, by https. */
-  readonly strangers: StrangersFetch;
+  readonly strangers: OutsideFetch;
   /** To this machine, by http. Used by an issuer of this machine alone, for sites of this machine. */
-  readonly thisMachine: StrangersFetch;
+  readonly thisMachine: OutsideFetch;
 }
 
 export interface FetchesOptions {
@@ -33,7 +48,7 @@ export interface FetchesOptions {
   readonly clock: Clock;
 }
 
-type Kept = StrangersAnswer | RelaymintError;
+type Kept = OutsideAnswer | RelaymintError;
 
 export class Fetches {
   readonly #options: FetchesOptions;
@@ -69,7 +84,7 @@ export class Fetches {
     return new Response(text, { status: answer.status, headers: said });
   }
 
-  async #readOf(url: URL, request: Parameters<StrangersFetch>[1]): Promise<StrangersAnswer> {
+  async #readOf(url: URL, request: OutsideRequest): Promise<OutsideAnswer> {
     const about = url.href;
     const last = this.#read.known(about, STRANGERS_KEPT_MILLIS)?.answer;
     const known = last instanceof Error ? this.#read.known(about, STRANGERS_FAILED_MILLIS)?.answer : last;
@@ -80,7 +95,7 @@ export class Fetches {
   }
 
   /** What failed is remembered too. */
-  async #ask(url: URL, request: Parameters<StrangersFetch>[1]): Promise<Kept> {
+  async #ask(url: URL, request: OutsideRequest): Promise<Kept> {
     try {
       return await this.#options.outside.strangers(url, request);
     } catch (error) {
@@ -90,7 +105,7 @@ export class Fetches {
   }
 
   /** So many at once, the others in turn. */
-  async #tell(url: URL, request: Parameters<StrangersFetch>[1]): Promise<StrangersAnswer> {
+  async #tell(url: URL, request: OutsideRequest): Promise<OutsideAnswer> {
     const { outside, issuer } = this.#options;
     const send = url.protocol === 'http:' && isLoopback(issuer.hostname) ? outside.thisMachine : outside.strangers;
     if (this.#telling >= MAX_LOGOUTS_WAITING) return await tooMany();

@@ -5,8 +5,7 @@
 import type Provider from 'oidc-provider';
 import type { AdapterPayload } from 'oidc-provider';
 import type { Log } from '../../core/ports.ts';
-import { isLoopback } from '../../node/transport/index.ts';
-import { clientName } from './clients.ts';
+import { clientName, isLoopback } from './clients.ts';
 import type { HeldGrant } from './records.ts';
 
 /**
