@@ -10,6 +10,7 @@ import { ledgerCommand } from './ledger/command.ts';
 import { loadCommand } from './load/command.ts';
 import { onionCommand } from './onion.ts';
 import { pathsCommand } from './paths/command.ts';
+import { ssoBenchCommand } from './sso/command.ts';
 
 /** As the `relaymint` program: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by the user. */
 const EXIT_USAGE = 2;
@@ -29,6 +30,7 @@ function createProgram(): Command {
   loadCommand(program);
   onionCommand(program);
   pathsCommand(program);
+  ssoBenchCommand(program);
   return program;
 }
 

@@ -639,6 +639,25 @@ export const MAX_REGISTRATIONS = 500;
 export const MAX_CLIENT_LETTERS = 8_192;
 /** Addresses that are counted by themselves at once; those above share one count. */
 export const MAX_COUNTED_ADDRESSES = 10_000;
+/** A fetch of what strangers name: everything of it, from the look-up to the last byte, milliseconds. */
+export const STRANGERS_MILLIS = 2_500;
+/** The answer, bytes: a description of a client, or a few keys. */
+export const MAX_STRANGERS_BYTES = 5_120;
+/** Names of strangers that are looked up at once. The resolver has four threads, which files use too. */
+export const STRANGERS_LOOK_UPS_AT_ONCE = 2;
+/** Such fetches at once, and how long each takes to be allowed again, milliseconds: 20 a second. */
+export const STRANGERS_AT_ONCE = 16;
+export const STRANGERS_REST_MILLIS = 50;
+/** The same of one host: ours must be no means to flood another. 8 at once, then one in two seconds. */
+export const STRANGERS_OF_HOST = 8;
+export const STRANGERS_OF_HOST_REST_MILLIS = 2_000;
+/** Answers that are remembered: 2.5 MiB. And for how long, milliseconds; those that were none, for less. */
+export const STRANGERS_KEPT = 512;
+export const STRANGERS_KEPT_MILLIS = 60_000;
+export const STRANGERS_FAILED_MILLIS = 10_000;
+/** Logouts that are told to sites at once, and with those that wait for a turn; what comes beyond is not told. Nobody waits longer than ten seconds. */
+export const LOGOUTS_AT_ONCE = 32;
+export const MAX_LOGOUTS_WAITING = 128;
 /** Path and query of a request to an issuer: with the longest state that clients send. What it asks is kept with the sign-in. */
 export const MAX_SIGN_IN_URL_LETTERS = 8_192;
 /** What a wallet signs: as a memo, with its transaction around it, it fits a packet of 1,232 bytes. */

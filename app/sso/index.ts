@@ -11,6 +11,7 @@ import {
   openPostgresStore,
   openRedisStore,
   type IssuerStore,
+  type Outside,
   type StoreConnect,
 } from '../../sites/sso/index.ts';
 import { isLoopback } from '../../node/transport/index.ts';
@@ -35,6 +36,8 @@ export interface IssuerSettings {
   readonly fetch: typeof globalThis.fetch;
   /** The same, to the server of `store`. */
   readonly connect: StoreConnect;
+  /** What clients name, behind the guard of the same policy. Absent: nothing is asked there. */
+  readonly outside?: Outside | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -69,6 +72,7 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
       directory: createDirectory(settings),
       // TLS is a proxy's. Where only this machine can connect, what that proxy says of its visitors is believed.
       isBehindProxy: isLoopback(address),
+      outside: settings.outside,
       network: NETWORKS[chain] ?? 'localnet',
       chain,
       wallet: settings.wallet,

@@ -27,7 +27,7 @@ import type * as SsoModule from '../../app/sso/index.ts';
 import { readKeyFile } from '../../ledger/solana/index.ts';
 import type { PublisherKey } from '../../sites/blocks/index.ts';
 import { answerByHand, readChallenge } from '../../sites/siws/index.ts';
-import { declarePurpose } from '../../node/transport/index.ts';
+import { declarePurpose, fetchFromStrangers, fetchFromThisMachine } from '../../node/transport/index.ts';
 import {
   addCommonOptions,
   addWalletOptions,
@@ -43,6 +43,7 @@ import { addReaderOptions, openLedger } from './transact.ts';
 
 const NAMES = declarePurpose('sign-in');
 const STORE = declarePurpose('sign-in-store');
+const CLIENTS = declarePurpose('sign-in-clients');
 
 const serveSection = {
   data: standard(
@@ -138,7 +139,8 @@ async function run(options: ServeOptions, wallet: PublisherKey | undefined): Pro
   const log = createLog(options.logLevel, 'sso');
   using lifecycle = watchLifecycle();
   const { startIssuer } = await load();
-  await using opened = openLedger(options, [NAMES, STORE]);
+  await using opened = openLedger(options, [NAMES, STORE, CLIENTS]);
+  const outside = { policy: opened.policy, purpose: CLIENTS };
   await using issuer = await startIssuer({
     dataDir: path.resolve(options.data),
     port: options.port,
@@ -150,6 +152,7 @@ async function run(options: ServeOptions, wallet: PublisherKey | undefined): Pro
     ledger: opened.ledger,
     fetch: opened.policy.fetch(NAMES),
     connect: (target, how) => opened.policy.connect(STORE, target, how),
+    outside: { strangers: fetchFromStrangers(outside), thisMachine: fetchFromThisMachine(outside) },
     clock: systemClock,
     log,
   });
@@ -201,7 +204,7 @@ function closing<T extends { close(): void }>(one: T): T & Disposable {
 }
 
 /** What oidc-provider prints on Node 20, on which it works all the same: test/sites/sso. */
-const UNKNOWN_RUNTIME = 'oidc-provider WARNING: Unsupported runtime';
+export const UNKNOWN_RUNTIME = 'oidc-provider WARNING: Unsupported runtime';
 
 /** Loaded when it is needed. (The compiler leaves an import() beside a `using` as it is.) */
 function load(): Promise<typeof SsoModule> {

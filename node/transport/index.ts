@@ -17,6 +17,14 @@ export { hides, isLocalAddress, parseLocations, reveals, type Location } from '.
 export { PHASES, PREFERENCES, isHidden, planDial, type Attempt, type Phase, type Preference } from './preference.ts';
 export { garlicMultiaddr, isLoopback, onionMultiaddr, parseAddress, tcpAddress, unsupported } from './address.ts';
 export { isPublicIp, networkOfIp } from './reach.ts';
+export {
+  fetchFromStrangers,
+  fetchFromThisMachine,
+  type StrangersAnswer,
+  type StrangersFetch,
+  type StrangersOptions,
+  type StrangersRequest,
+} from './strangers.ts';
 export { isOnion, onionOf, readOnion } from './tor/address.ts';
 export { parseBridges, type Bridges } from './tor/bridges.ts';
 export { startTorDaemon, type TorDaemon, type TorDaemonOptions } from './tor/daemon.ts';

@@ -14,9 +14,11 @@ import { encodeChallenge } from '../siws/index.ts';
 import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { clientName, clientPlace } from './clients.ts';
 import type { IssuerStore } from './contract.ts';
+import { documentHost } from './documents.ts';
 import { sendTransaction } from './interactions.ts';
 import { accountPage, sendPage, signInPage } from './pages.ts';
-import { endGrant, endGrants, endSessions, grantsOf, type HeldGrant } from './records.ts';
+import type { Ended, Logouts } from './logouts.ts';
+import { endGrant, endGrants, endSessions, grantsOf, sidsOf, type HeldGrant } from './records.ts';
 
 const TOKEN_BYTES = 24;
 const TOKEN_MILLIS = 15 * 60_000;
@@ -27,6 +29,7 @@ export interface AccountsOptions {
   readonly issuer: URL;
   readonly provider: () => Provider;
   readonly challenges: Challenges;
+  readonly logouts: Logouts;
   readonly store: IssuerStore;
   readonly hasOwnWallet: boolean;
   readonly clock: Clock;
@@ -79,7 +82,9 @@ export class Accounts {
   async #end(request: Request, response: Response): Promise<void> {
     const { token, grant } = parsed(endSchema, request.body);
     const wallet = await this.#holder(token);
+    const left = await this.#visits(wallet);
     const ended = await endGrant(this.#options.store, wallet, grant);
+    if (ended) this.#options.logouts.tell(left.filter(({ handle }) => handle === grant));
     await this.#show(
       response,
       wallet,
@@ -92,9 +97,18 @@ export class Accounts {
     const { store } = this.#options;
     const { token } = parsed(signOutSchema, request.body);
     const wallet = await this.#holder(token);
+    const left = await this.#visits(wallet);
     await endGrants(store, wallet);
     await endSessions(store, wallet);
+    this.#options.logouts.tell(left);
     await this.#show(response, wallet, token, 'You are signed out everywhere, and every site has to ask you again.');
+  }
+
+  /** What sites are told once it is ended. */
+  async #visits(wallet: LedgerAddress): Promise<readonly (HeldGrant & Ended)[]> {
+    const { store } = this.#options;
+    const sids = await sidsOf(store, wallet);
+    return (await grantsOf(store, wallet)).map((grant) => ({ ...grant, sids: sids.get(grant.handle) ?? [] }));
   }
 
   async #holder(token: string): Promise<LedgerAddress> {
@@ -107,13 +121,13 @@ export class Accounts {
     const { Client } = this.#options.provider();
     const grants: (HeldGrant & { place: string })[] = [];
     for (const grant of await grantsOf(this.#options.store, wallet)) {
-      // A site whose manifest is away or wrong is ended like any other.
-      const isNamed = clientName(grant.clientId) !== undefined;
-      const client = isNamed ? undefined : await Client.find(grant.clientId);
+      // A site whose manifest or document is away or wrong is ended like any other.
+      const known = clientName(grant.clientId) ?? documentHost(grant.clientId);
+      const client = known === undefined ? await Client.find(grant.clientId) : undefined;
       const [redirectUri] = client?.redirectUris ?? [];
       grants.push({
         ...grant,
-        place: redirectUri === undefined ? grant.clientId : clientPlace(grant.clientId, redirectUri),
+        place: redirectUri === undefined ? (known ?? grant.clientId) : clientPlace(grant.clientId, redirectUri),
       });
     }
     sendPage(response, accountPage({ wallet, token, grants, done }));

@@ -1,6 +1,6 @@
 /**
  * Sites that sign people in. Those with a name are known by it: their client id is the name, and what they are comes of their manifest, which the
- * ledger vouches for; nothing is fetched that a stranger names. Others register (OpenID Connect Dynamic Client Registration).
+ * ledger vouches for. Others register (OpenID Connect Dynamic Client Registration) or describe themselves (`documents.ts`).
  */
 import type { AdapterPayload } from 'oidc-provider';
 import { z } from 'zod';
@@ -22,10 +22,8 @@ export function clientName(clientId: string): string | undefined {
 
 /** What a client that registers may not ask for: addresses that the issuer would fetch, and to be known as the same at several hosts. */
 export function wrongInClient(metadata: AdapterPayload): string | undefined {
-  const fetched = ['jwks_uri', 'sector_identifier_uri', 'backchannel_logout_uri'].find(
-    (field) => metadata[field] !== undefined,
-  );
-  if (fetched !== undefined) return `${fetched} is not taken: nothing is fetched here that a client names`;
+  const fetched = ['jwks_uri', 'sector_identifier_uri'].find((field) => metadata[field] !== undefined);
+  if (fetched !== undefined) return `${fetched} is not taken: it would have to be fetched`;
   if (JSON.stringify(metadata).length > MAX_CLIENT_LETTERS) return 'it says too much of itself';
   const redirects = z.array(z.string()).parse(metadata['redirect_uris']);
   const open = redirects.find((uri) => isReadOnTheWay(new URL(uri)));
@@ -63,7 +61,8 @@ function isReadOnTheWay({ protocol, hostname }: URL): boolean {
   return protocol === 'http:' && !isLoopback(hostname) && !/\.(?:onion|i2p)$/.test(hostname);
 }
 
-function isLoopback(hostname: string): boolean {
+/** As URLs write host names. */
+export function isLoopback(hostname: string): boolean {
   return ['127.0.0.1', '[::1]', 'localhost'].includes(hostname) || hostname.endsWith('.localhost');
 }
 

@@ -1,5 +1,6 @@
 /** Signing in with a wallet: an OpenID Provider for any site, and for .web3 sites by their names. */
 export type { Directory, IssuerStore, NameClient, NameHolding, PublicProfile } from './contract.ts';
+export type { Outside } from './fetches.ts';
 export { openIssuer, type Issuer, type IssuerOptions } from './issuer.ts';
 export { issuerKey } from './secrets.ts';
 export { openLevelStore } from './level-store.ts';

@@ -14,6 +14,7 @@ import { MAX_BODY, parsed, type Challenges } from './challenges.ts';
 import { SCOPES, claimsOf, tellClaims, type Person } from './claims.ts';
 import { clientPlace, ownPage } from './clients.ts';
 import type { Directory, IssuerStore } from './contract.ts';
+import { documentHost } from './documents.ts';
 import { consentPage, messagePage, sendPage, signInPage, type Asking, type Page } from './pages.ts';
 import { loginOf } from './provider.ts';
 import { parseAccountId } from './subject.ts';
@@ -229,7 +230,8 @@ export class Interactions {
     const redirectUri = String(params['redirect_uri']);
     const place = clientPlace(clientId, redirectUri);
     const [policy, terms] = [client.policyUri, client.tosUri].map((uri) => ownPage(uri, redirectUri));
-    return { place, title: client.clientName ?? place, policy, terms };
+    const title = client.clientName ?? place;
+    return { place, title, policy, terms, describedAt: documentHost(clientId) };
   }
 
   async #person({ session }: Interaction): Promise<Person> {

@@ -13,8 +13,10 @@ import type { SolanaChain } from '../siws/index.ts';
 import { Accounts } from './accounts.ts';
 import { Challenges } from './challenges.ts';
 import type { Directory, IssuerStore } from './contract.ts';
+import { Fetches, type Outside } from './fetches.ts';
 import { sendFile } from './files.ts';
 import { Interactions, wantsJson } from './interactions.ts';
+import { Logouts } from './logouts.ts';
 import { OwnWallet } from './own-wallet.ts';
 import { SAFE_HEADERS, frontPage, messagePage, sendPage } from './pages.ts';
 import { Permits } from './permits.ts';
@@ -47,6 +49,8 @@ export interface IssuerOptions {
   readonly chain: string;
   /** Whoever has its link may sign in with it. Of an issuer at http://localhost only. */
   readonly wallet?: PublisherKey | undefined;
+  /** Absent: nothing is asked of addresses that clients name. */
+  readonly outside?: Outside | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -111,6 +115,8 @@ class HttpIssuer implements Issuer {
   readonly #app: Express = express();
   readonly #visitors: Visitors;
   readonly #turning: AsyncDisposable;
+  readonly #logouts: Logouts;
+  readonly #fetches: Fetches | undefined;
   #provider: Provider;
   #secrets: IssuerSecrets;
   #server: Server | undefined;
@@ -121,11 +127,20 @@ class HttpIssuer implements Issuer {
     this.#secrets = secrets;
     const isPublic = options.issuer.protocol === 'https:';
     this.#visitors = new Visitors({ isBehindProxy: isPublic && options.isBehindProxy === true, clock: options.clock });
+    const { outside } = options;
+    this.#fetches = outside && new Fetches({ ...options, outside });
+    this.#logouts = new Logouts({ provider: () => this.#provider, log: options.log });
     const challenges = new Challenges(options);
     const { wallet } = options;
     const hasOwnWallet = wallet !== undefined;
     this.#interactions = new Interactions({ ...options, hasOwnWallet, challenges, provider: () => this.#provider });
-    this.#accounts = new Accounts({ ...options, hasOwnWallet, challenges, provider: () => this.#provider });
+    this.#accounts = new Accounts({
+      ...options,
+      hasOwnWallet,
+      challenges,
+      logouts: this.#logouts,
+      provider: () => this.#provider,
+    });
     const permits = new Permits({ ...options, hasOwnWallet });
     this.#permits = permits;
     const signs = {
@@ -167,6 +182,7 @@ class HttpIssuer implements Issuer {
       server.closeIdleConnections();
     });
     clearTimeout(cut);
+    await this.#logouts[Symbol.asyncDispose]();
   }
 
   #open(secrets: IssuerSecrets): Provider {
@@ -174,6 +190,7 @@ class HttpIssuer implements Issuer {
       ...this.#options,
       secrets,
       clients: this.#options.clients ?? [],
+      fetches: this.#fetches,
       overPage: (url) => this.#interactions.overPage(url),
     });
     provider.on('interaction.started', ({ oidc, req }: KoaContextWithOIDC) => {

@@ -117,6 +117,8 @@ export interface Asking {
   /** Its own pages about what it does with what it learns, and on which terms. */
   readonly policy?: string | undefined;
   readonly terms?: string | undefined;
+  /** The host whose document says what it is, for a client that is known by one. */
+  readonly describedAt?: string | undefined;
 }
 
 /** They open beside the sign-in, which goes on. */
@@ -254,6 +256,7 @@ export function consentPage({ asking, path, who, told, offline, destination }: C
       <h1>What <strong>${shownPlace(asking.place)}</strong> learns</h1>
       ${asking.title === asking.place ? undefined : html`<p>It calls itself “${shown(asking.title)}”.</p>`}
       ${ownPages(asking)}
+      ${asking.describedAt === undefined ? undefined : html`<p>What it may ask for is described at <b>${shownPlace(asking.describedAt)}</b>.</p>`}
       <ul class="learns">
         ${learns.length === 0 ? nothing : learns}
       </ul>

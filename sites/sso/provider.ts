@@ -13,6 +13,9 @@ import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
 import { clientName, isRegistered, nameClient, sectorOf, wrongInChange, wrongInClient } from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
+import { documentHost, wrongInDocument } from './documents.ts';
+import type { Fetches } from './fetches.ts';
+import { wrongInLogout } from './logouts.ts';
 import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
 import type { IssuerSecrets } from './secrets.ts';
@@ -37,6 +40,8 @@ export interface ProviderOptions {
   readonly chain: string;
   readonly clock: Clock;
   readonly log: Log;
+  /** Absent: nothing is fetched that a client names. */
+  readonly fetches?: Fetches | undefined;
   /** What to say when an interaction is not there; `url`: what was asked for, path and query. */
   readonly overPage: (url: string) => Promise<Page>;
 }
@@ -63,6 +68,9 @@ export function createProvider(options: ProviderOptions): Provider {
       .use(oidc.client?.clientId ?? '')
       .catch((err: unknown) => options.log.warn({ err }, 'a client may be forgotten before its time'));
   });
+  provider.on('backchannel.error', (_context: KoaContextWithOIDC, err: Error, { clientId }: { clientId: string }) => {
+    options.log.warn({ err, client: clientId }, 'a site was not told that somebody left');
+  });
   provider.on('server_error', (context: KoaContextWithOIDC, err: Error) => {
     options.log.error({ err, path: context.path }, 'signing in failed');
   });
@@ -88,7 +96,8 @@ function configuration(options: ProviderOptions): Configuration {
     conformIdTokenClaims: false,
     subjectTypes: ['pairwise'],
     pairwiseIdentifier: (_context, id, client) => subjectOf(secrets.subjects, sectorOf(client), accountOf(id)),
-    sectorIdentifierUriValidate: (client) => clientName(client.clientId) === undefined,
+    // That of a site by its name is no address to ask, and no other client has one.
+    sectorIdentifierUriValidate: () => false,
     findAccount: async (_context, id) => {
       const account = parseAccountId(id);
       const holding = account && (await heldBy(account, directory));
@@ -125,6 +134,19 @@ function configuration(options: ProviderOptions): Configuration {
     },
     features: {
       devInteractions: { enabled: false },
+      clientIdMetadataDocument: {
+        // A local issuer is for sites of this machine, which have no address elsewhere.
+        enabled: options.fetches !== undefined && isSecure,
+        ack: 'draft-02',
+        allowFetch: (_context, clientId) => documentHost(clientId) !== undefined,
+        allowClient: (_context, client) => {
+          const wrong = wrongInDocument({ ...client.metadata(), client_id: client.clientId }, issuer);
+          if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
+          return true;
+        },
+        cacheDuration: { min: MINUTE, max: HOUR },
+      },
+      backchannelLogout: { enabled: options.fetches !== undefined },
       // What the library offers by itself and nobody here needs: each stores something for whoever asks.
       dPoP: { enabled: false },
       pushedAuthorizationRequests: { enabled: false },
@@ -183,7 +205,9 @@ function configuration(options: ProviderOptions): Configuration {
       Session: keepsSessions(issuer) ? 7 * DAY : INTERACTION_SECONDS,
       Grant: 90 * DAY,
     },
-    fetch: () => {
+    fetch: async (url, how) => {
+      if (options.fetches !== undefined)
+        return await options.fetches.fetch(new URL(url instanceof Request ? url.url : url), how);
       throw new RelaymintError('POLICY_REFUSED', 'This issuer fetches nothing that a client names.', {
         remedy: 'Register with the keys themselves (jwks).',
       });
@@ -272,10 +296,12 @@ class GrantRecords extends Records {
 /** Sites by their names are clients too, without having registered. */
 class ClientRecords extends Records {
   readonly #directory: Directory;
+  readonly #issuer: URL;
 
-  constructor({ store, directory, clock }: ProviderOptions) {
+  constructor({ store, directory, clock, issuer }: ProviderOptions) {
     super('Client', store, clock);
     this.#directory = directory;
+    this.#issuer = issuer;
   }
 
   override async find(id: string): Promise<AdapterPayload | undefined> {
@@ -287,7 +313,8 @@ class ClientRecords extends Records {
   /** One that registers. @throws errors.InvalidClientMetadata. */
   override async upsert(id: string, payload: AdapterPayload): Promise<void> {
     const before = await super.find(id);
-    const wrong = wrongInClient(payload) ?? (before && wrongInChange(before, payload));
+    const wrong =
+      wrongInClient(payload) ?? wrongInLogout(payload, this.#issuer) ?? (before && wrongInChange(before, payload));
     if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
     await super.upsert(id, payload);
   }

@@ -164,6 +164,7 @@ export interface HeldGrant {
   /** For `endGrant`; opens nothing. */
   readonly handle: string;
   readonly clientId: string;
+  readonly accountId: string;
   /** The profile that was signed in; undefined: the wallet by itself. */
   readonly profile: string | undefined;
   readonly scopes: readonly string[];
@@ -188,9 +189,34 @@ export async function grantsOf(store: IssuerStore, wallet: LedgerAddress): Promi
     const { accountId, clientId, iat, openid } = grantSchema.parse(JSON.parse(kept));
     const profile = parseAccountId(accountId)?.profile?.name;
     const scopes = openid?.scope?.split(' ') ?? [];
-    held.push({ handle, clientId, profile, scopes, issuedAt: unixMillis(iat * 1000) });
+    held.push({ handle, clientId, accountId, profile, scopes, issuedAt: unixMillis(iat * 1000) });
   }
   return held.toSorted((a, b) => b.issuedAt - a.issuedAt);
+}
+
+const sessionSchema = z.looseObject({
+  authorizations: z
+    .record(z.string(), z.looseObject({ sid: z.string().optional(), grantId: z.string().optional() }))
+    .optional(),
+});
+
+/** Of the visits of this wallet for which a grant counts: as tokens call them, by its handle. */
+export async function sidsOf(
+  store: IssuerStore,
+  wallet: LedgerAddress,
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  const prefix = ofWallet(wallet, 'Session');
+  const sids = new Map<string, string[]>();
+  for (const key of await store.keys(prefix, LISTED)) {
+    const kept = await store.get(`r:Session:${key.slice(prefix.length)}`);
+    const { authorizations = {} } = kept === undefined ? {} : sessionSchema.parse(JSON.parse(kept));
+    for (const { sid, grantId } of Object.values(authorizations)) {
+      if (sid === undefined || grantId === undefined) continue;
+      const handle = hashOf(grantId);
+      sids.set(handle, [...(sids.get(handle) ?? []), sid]);
+    }
+  }
+  return sids;
 }
 
 /** Ends what a site was allowed, and every token that hangs on it. @returns false if this wallet allowed no such thing. */

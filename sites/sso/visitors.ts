@@ -72,7 +72,8 @@ function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
   const plain = path.toLowerCase().replace(/\/+$/, '');
   if (method === 'POST' && plain === '/reg') return 'registration';
   if (['/auth', '/account', '/session/end'].includes(plain)) return 'sign-in';
-  if (plain === '/token') return 'token';
+  // Each names a client, which may have to be read elsewhere.
+  if (plain === '/token' || /^\/(?:token|reg)\//.test(plain)) return 'token';
   return undefined;
 }
 

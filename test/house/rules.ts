@@ -51,6 +51,10 @@ const OPENERS: Readonly<Record<string, readonly string[]>> = {
 /** The exceptions, each with its reason. */
 export const MAY_OPEN: Readonly<Record<string, { readonly what: readonly string[]; readonly why: string }>> = {
   'node/transport/socket.ts': { what: ['net connect'], why: 'the one call; the policy stands before it' },
+  'node/transport/strangers.ts': {
+    what: ['http request', 'https request', 'tls connect'],
+    why: 'one request over a connection that the policy opened and that was checked',
+  },
   'node/transport/http.ts': {
     what: ['http request', 'https request', 'tls connect'],
     why: 'HTTP and TLS over connections that the policy opened: its agents make no other',

@@ -18,6 +18,7 @@ import {
   type IssuerStore,
   type NameClient,
   type NameHolding,
+  type Outside,
   type PublicProfile,
 } from '../../../sites/sso/index.ts';
 import { freePort } from '../../port.ts';
@@ -87,6 +88,8 @@ export interface Setup {
   readonly wallet?: Signer;
   /** Default: 127.0.0.1. */
   readonly listen?: string;
+  /** Absent: it asks nothing of what clients name. */
+  readonly outside?: Outside;
   /** What is put between the issuer and its store. */
   readonly through?: (store: IssuerStore) => IssuerStore;
 }
@@ -128,6 +131,7 @@ export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
       log,
       isBehindProxy: setup.isBehindProxy,
       wallet: setup.wallet,
+      outside: setup.outside,
     }),
   );
   await issuer.listen({ port, address: setup.listen ?? '127.0.0.1' });
