@@ -92,6 +92,7 @@ describe('what is said of names', () => {
       carry: NO_CARRY,
       accrued: amount(0n),
       lifetime: amount(0n),
+      transfers: 0,
     };
     const text = nameLines({ name: 'old.web3', record, yearPrice: amount(0n), now: unixSeconds(9n) });
     expect(text).toMatch(/expires +never/);
