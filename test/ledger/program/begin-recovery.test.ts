@@ -88,6 +88,7 @@ describe('beginRecovery', () => {
     const renewal = { payer: stranger.publicKey, name: NAME, years: 1, maxPrice: chain.bank().nameYearPrice };
     chain.ok([program.renewName(chain.programId, renewal)], stranger);
     chain.ok([beginning(chain)], guard);
+    expect(chain.name(NAME).recovery?.pending?.to).toEqual(heir.publicKey);
   });
 
   it('is begun once: another new owner waits for as long again', () => {

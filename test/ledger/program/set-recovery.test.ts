@@ -1,4 +1,4 @@
-import { PublicKey } from '@solana/web3.js';
+import type { PublicKey } from '@solana/web3.js';
 import { beforeEach, describe, expect, it } from 'vitest';
 import * as program from '../../../ledger/solana/program/index.ts';
 import { GRACE_SECONDS, YEAR_SECONDS } from '../../../ledger/term.ts';
