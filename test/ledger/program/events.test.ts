@@ -344,7 +344,7 @@ describe('the lines of a transaction', () => {
     good.set([4, 1]);
     expect(program.decodeEvent(good).name).toBe('openChannel');
     for (const [at, value] of [
-      [0, 26],
+      [0, 30],
       [1, 2],
     ] as const) {
       const bad = Uint8Array.from(good);
