@@ -85,6 +85,23 @@ export interface NameRecord {
   readonly carry: { readonly royalty: bigint; readonly referrer: bigint };
   readonly accrued: Amount;
   readonly lifetime: Amount;
+  /**
+   * How often it was given to another wallet. Name, `registeredAt` and this tell one holder from the next. A recovery does not count: the
+   * holder stays, and has another wallet.
+   */
+  readonly transfers: number;
+  /** undefined: its owner set no recovery key. */
+  readonly recovery?: NameRecovery | undefined;
+}
+
+/** Who may get a name back whose owner's wallet is lost. */
+export interface NameRecovery {
+  /** The wallet that may begin it. */
+  readonly key: LedgerAddress;
+  /** Seconds between beginning and end, during which the owner can cancel. */
+  readonly delay: number;
+  /** What was begun: who gets the name, and when at the earliest. A cluster that stood still meanwhile makes it later. */
+  readonly pending?: { readonly to: LedgerAddress; readonly at: UnixSeconds } | undefined;
 }
 
 /** The settings of the bank that its admin may change. */
@@ -494,8 +511,19 @@ export interface LedgerWallet {
   registerName(record: NameRegistration, options?: RegistrationOptions): Promise<NamePurchase>;
   /** Any wallet may pay. @throws NAME_UNKNOWN, NAME_EXPIRED (its grace period is over), LIMIT_EXCEEDED (over 10 years ahead). */
   renewName(name: string, years: number, maxPrice?: Amount): Promise<NamePurchase>;
-  /** Gives a name to another wallet, which also manages it. Root, royalty and splits stay as they are. */
+  /** Gives a name to another wallet, which also manages it. Root, royalty and splits stay as they are; the recovery key goes. */
   transferName(name: string, to: LedgerAddress): Promise<TransactionResult>;
+  /**
+   * Sets the wallet that may get this wallet's name to another one, after a delay of `RECOVERY_DELAYS`; undefined takes it away. Ends a
+   * recovery that was begun. A name of before there was recovery grows, and this wallet pays for that.
+   */
+  setRecovery(name: string, recovery: Pick<NameRecovery, 'key' | 'delay'> | undefined): Promise<TransactionResult>;
+  /** This wallet must be the name's recovery key. @throws NAME_UNKNOWN; PROGRAM_ERROR when it is not, or one was begun. */
+  beginRecovery(name: string, to: LedgerAddress): Promise<TransactionResult>;
+  /** By the owner, or the recovery key, which stays. */
+  cancelRecovery(name: string): Promise<TransactionResult>;
+  /** Any wallet may, once the delay is over. The new owner manages the name and has the former owner's split; the recovery key goes. */
+  finishRecovery(name: string): Promise<TransactionResult>;
   updateName(
     name: string,
     change: {

@@ -142,8 +142,8 @@ function busy(): Promise<never> {
   );
 }
 
-function holdingOf({ name, owner, registeredAt, status }: NameRecord): NameHolding {
-  return { name, owner, registeredAt, isActive: status !== 'expired' };
+function holdingOf({ name, owner, registeredAt, transfers, status }: NameRecord): NameHolding {
+  return { name, owner, registeredAt, transfers, isActive: status !== 'expired' };
 }
 
 async function readUpTo(body: ReadableStream<Uint8Array>, most: number): Promise<Uint8Array> {

@@ -6,7 +6,7 @@ import { ledgerAddress } from '../../core/ids.ts';
 import { MAX_REPLICAS } from '../../core/limits.ts';
 import { formatCredits, type Amount, type UnixSeconds } from '../../core/units.ts';
 import type { Published } from '../../app/market/index.ts';
-import type { NameRecord, RegistrationStep, Split } from '../../ledger/contract.ts';
+import type { NameRecord, NameRecovery, RegistrationStep, Split } from '../../ledger/contract.ts';
 import { daysBetween, namePrice, releasedAt } from '../../ledger/term.ts';
 import { counted, table } from '../output.ts';
 import { properties } from './transact.ts';
@@ -14,6 +14,7 @@ import { properties } from './transact.ts';
 /** From then on a command that uses a name reminds of its renewal. */
 export const RENEWAL_HINT_DAYS = 30;
 const BPS_WHOLE = 10_000;
+const DAY_SECONDS = 86_400;
 
 /** What a name and its ledger say at one time. */
 export interface NameSituation {
@@ -90,7 +91,29 @@ export function nameValue({ name, record, yearPrice, now }: NameSituation): obje
     splits: record.splits.map(({ account, bps, owed }) => ({ account, bps, owed: String(owed) })),
     accrued: String(record.accrued),
     lifetime: String(record.lifetime),
+    transfers: record.transfers,
+    ...(record.recovery === undefined ? {} : { recovery: recoveryValue(record.recovery) }),
   };
+}
+
+function recoveryValue({ key, delay, pending }: NameRecovery): object {
+  return { key, delaySeconds: delay, ...(pending && { pending: { to: pending.to, at: String(pending.at) } }) };
+}
+
+/** Of a recovery that is under way: what everybody should see. Empty without one. */
+export function recoveryWarning({ name, recovery, status }: NameRecord, now: UnixSeconds): string {
+  const pending = status === 'expired' ? undefined : recovery?.pending;
+  if (pending === undefined) return '';
+  const { to, at } = pending;
+  const when = now < at ? `on ${momentText(at)}` : 'as soon as anybody finishes it';
+  return (
+    `!! ${name} is being recovered: it becomes ${to}'s ${when}.\n` +
+    `!! If it is yours and you have its wallet: relaymint name recover ${name} --cancel\n`
+  );
+}
+
+function recoveryText(recovery: NameRecovery): string {
+  return `${recovery.key}, after ${counted(Math.round((recovery.delay / DAY_SECONDS) * 10) / 10, 'day')}`;
 }
 
 export function nameLines({ name, record, yearPrice, now }: NameSituation): string {
@@ -110,6 +133,7 @@ export function nameLines({ name, record, yearPrice, now }: NameSituation): stri
     ...(record.manifest.length === 0 ? [] : [['manifest', cidText(record.manifest) ?? ''] as const]),
     ['royalty', formatShare(record.royaltyBps)],
     ...(record.referrerBps === 0 ? [] : [['referrers', `${formatShare(record.referrerBps)} of the royalty`] as const]),
+    ...(record.recovery === undefined ? [] : [['recovery', recoveryText(record.recovery)] as const]),
     ['earned', `${formatCredits(record.lifetime)} credits in all, ${formatCredits(record.accrued)} not yet paid out`],
   ];
   const splits = table(
@@ -119,7 +143,7 @@ export function nameLines({ name, record, yearPrice, now }: NameSituation): stri
     ],
     [1, 2],
   );
-  return `${name}\n${properties(rows)}\n\n${splits}`;
+  return `${recoveryWarning(record, now)}${name}\n${properties(rows)}\n\n${splits}`;
 }
 
 /** What differs between two records, one line each; empty when nothing does. */
@@ -132,10 +156,17 @@ export function changedLines(before: NameRecord, after: NameRecord): string {
     royalty: formatShare(record.royaltyBps),
     "referrer's share": formatShare(record.referrerBps),
     splits: record.splits.map(({ account, bps }) => `${account}=${formatShare(bps)}`).join(' '),
+    recovery: record.recovery === undefined ? 'none' : recoveryText(record.recovery),
+    'recovered for': pendingText(record),
   });
   const [was, is] = [of(before), of(after)];
   const rows = Object.keys(is).filter((field) => was[field] !== is[field]);
   return properties(rows.map((field) => [field, `${was[field] ?? ''} -> ${is[field] ?? ''}`]));
+}
+
+function pendingText({ recovery }: NameRecord): string {
+  const pending = recovery?.pending;
+  return pending === undefined ? 'nobody' : `${pending.to} on ${momentText(pending.at)}`;
 }
 
 /** One row per name. */
@@ -164,6 +195,12 @@ export function priceText(price: Amount): string {
 
 export function dateText(time: UnixSeconds): string {
   return new Date(Number(time) * 1000).toISOString().slice(0, 10);
+}
+
+/** To the minute, rounded up: 2026-11-29 09:25 UTC. */
+export function momentText(time: UnixSeconds): string {
+  const minutes = Math.ceil(Number(time) / 60);
+  return `${new Date(minutes * 60_000).toISOString().slice(0, 16).replace('T', ' ')} UTC`;
 }
 
 function expiryText({ expiresAt, status }: NameRecord, now: UnixSeconds): string {

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { RelaymintError } from '../../core/errors.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import { amount, formatCredits } from '../../core/units.ts';
-import type { LedgerWallet, NameRecord } from '../../ledger/contract.ts';
+import type { NameRecord } from '../../ledger/contract.ts';
 import { readKeyFile, walletAddress } from '../../ledger/solana/index.ts';
 import { MAX_YEARS, daysBetween } from '../../ledger/term.ts';
 import {
@@ -26,9 +26,9 @@ import { watchLifecycle } from '../../app/lifecycle.ts';
 import { walletFile, type ReaderOptions, type WalletOptions } from '../options.ts';
 import { createOutput, createStatus } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
+import { change, requireRecord, situation } from './name-change.ts';
 import {
   RENEWAL_HINT_DAYS,
-  changedLines,
   dateText,
   nameLines,
   nameTable,
@@ -38,17 +38,9 @@ import {
   priceText,
   registrationText,
   wholeSplits,
-  type NameSituation,
 } from './name-text.ts';
-import {
-  openLedger,
-  openWallet,
-  transact,
-  walletSubcommand,
-  type OpenedLedger,
-  type OpenedWallet,
-  addReaderOptions,
-} from './transact.ts';
+import { recoverCommand, recoveryCommand } from './name-recovery.ts';
+import { openLedger, openWallet, transact, walletSubcommand, addReaderOptions } from './transact.ts';
 
 const ROYALTY = ['--royalty <share>', share, 'your share of what hosts earn with it: 20% or 2000bps'] as const;
 
@@ -132,7 +124,7 @@ export function nameCommand(program: Command): void {
 
   walletSubcommand(name, 'transfer', 'give a name to another wallet')
     .description(
-      'The new owner also manages it. Its content, royalty and splits stay as they are until the new owner changes them.',
+      'The new owner also manages it. Its content, royalty and splits stay as they are until the new owner changes them; its recovery key goes.',
     )
     .argument('<name>', 'the name', argumentOf(anyName))
     .argument('<address>', "the new owner's wallet", argumentOf(wallet))
@@ -149,9 +141,12 @@ export function nameCommand(program: Command): void {
     .argument('<name>', 'the name', argumentOf(anyName))
     .action(update);
 
+  recoveryCommand(name);
+  recoverCommand(name, anyName);
+
   addReaderOptions(name.command('show').summary('show what the ledger says about a name'))
     .description(
-      "Shows owner, term, content, royalty, the referrer's share and splits, or says that the name is free and what it costs.",
+      "Shows owner, term, content, royalty, the referrer's share, splits, and who may recover it or does, or says that the name is free and what it costs.",
     )
     .argument('<name>', 'the name', argumentOf(anyName))
     .action(show);
@@ -239,27 +234,6 @@ async function update(name: string, options: UpdateOptions): Promise<void> {
   });
 }
 
-/** Runs what changes a record and prints the difference. */
-async function change(
-  name: string,
-  options: WalletOptions,
-  done: string,
-  work: (wallet: LedgerWallet, record: NameRecord) => Promise<unknown>,
-): Promise<void> {
-  await using opened = await openWallet(options);
-  const before = await requireRecord(opened, name);
-  await transact({
-    options,
-    opened,
-    work: async () => {
-      await work(opened.wallet, before);
-      const after = await situation(opened, name);
-      const lines = after.record === undefined ? '' : changedLines(before, after.record);
-      return { done: lines === '' ? done : `${done}\n${lines}`, value: { name: nameValue(after) } };
-    },
-  });
-}
-
 async function show(name: string, options: ReaderOptions): Promise<void> {
   await using opened = openLedger(options);
   const output = createOutput(options.json === true);
@@ -310,23 +284,6 @@ async function list(options: ListOptions): Promise<void> {
 
 async function ownAddress(options: WalletOptions): Promise<LedgerAddress> {
   return walletAddress(await readKeyFile(walletFile(options)));
-}
-
-async function situation({ ledger }: OpenedLedger, name: string): Promise<NameSituation> {
-  const [record, { nameYearPrice: yearPrice }, now] = await Promise.all([
-    ledger.name(name),
-    ledger.bank(),
-    ledger.now(),
-  ]);
-  return { name, record, yearPrice, now };
-}
-
-async function requireRecord({ ledger }: OpenedWallet, name: string): Promise<NameRecord> {
-  const record = await ledger.name(name);
-  if (record !== undefined) return record;
-  throw new RelaymintError('NAME_UNKNOWN', `Nobody has registered ${name}.`, {
-    remedy: `Check the spelling, or register it with "relaymint name register ${name}".`,
-  });
 }
 
 /** More than can be left undivided, or owed to a split. The program asks the same. */

@@ -38,7 +38,8 @@ import {
 import { addCommonOptions, walletFile, type CommonOptions, type WalletOptions } from '../options.ts';
 import { createLog, createOutput, createProgress, createStatus } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
-import { priceText, registrationText, staleText } from './name-text.ts';
+import { recoverCommand } from './name-recovery.ts';
+import { priceText, recoveryWarning, registrationText, staleText } from './name-text.ts';
 import { parseLink, parseMessagingKey, profileLines } from './profile-text.ts';
 import { assertApart } from './site-publish.ts';
 import { openLedger, walletSubcommand } from './transact.ts';
@@ -183,6 +184,8 @@ export function profileCommand(program: Command): void {
     ),
   ).action(bind);
 
+  recoverCommand(profile, profileName);
+
   walletSubcommand(profile, 'consent', 'say with a wallet that it belongs to a profile')
     .description(
       'Signs, with --wallet, that the wallet and the profile belong to one person, and prints that. It counts for this profile only, as long as\n' +
@@ -290,10 +293,10 @@ async function show(name: string, options: ShowOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await opened(nodeSettings(options), lifecycle.signal));
   const { readProfile } = await loadReader();
-  const { profile } = await readProfile(node, { name, relays: options.relays, signal: lifecycle.signal });
+  const { profile, record } = await readProfile(node, { name, relays: options.relays, signal: lifecycle.signal });
   const found = profileJson(profile);
   output.value(found);
-  output.line(profileLines(found));
+  output.line(`${recoveryWarning(record, await node.ledger.now())}${profileLines(found)}`);
 }
 
 async function consent(name: string, options: WalletOptions): Promise<void> {

@@ -120,6 +120,28 @@ export class WalletNames {
     return this.#parts.run([program.transferName(this.#program, args)]);
   }
 
+  async setRecovery(name: string, recovery: Parameters<LedgerWallet['setRecovery']>[1]): Promise<TransactionResult> {
+    await this.#requireName(name);
+    const [key, delay] = recovery === undefined ? [undefined, 0] : [toKey(recovery.key), recovery.delay];
+    return this.#parts.run([program.setRecovery(this.#program, { owner: this.#owner, name, key, delay })]);
+  }
+
+  async beginRecovery(name: string, to: LedgerAddress): Promise<TransactionResult> {
+    await this.#requireName(name);
+    const args = { key: this.#owner, name, newOwner: toKey(to) };
+    return this.#parts.run([program.beginRecovery(this.#program, args)]);
+  }
+
+  async cancelRecovery(name: string): Promise<TransactionResult> {
+    await this.#requireName(name);
+    return this.#parts.run([program.cancelRecovery(this.#program, { signer: this.#owner, name })]);
+  }
+
+  async finishRecovery(name: string): Promise<TransactionResult> {
+    await this.#requireName(name);
+    return this.#parts.run([program.finishRecovery(this.#program, { name })]);
+  }
+
   async update(name: string, change: Parameters<LedgerWallet['updateName']>[1]): Promise<TransactionResult> {
     const { seq } = await this.#requireName(name);
     const { root, manifest, royaltyBps, manager, splits, referrerBps } = change;

@@ -29,6 +29,7 @@ import type { SolanaLedgerOptions } from './options.ts';
 import {
   DISCRIMINATORS,
   FILTER_OFFSETS,
+  FIRST_NAME,
   SIZES,
   bankAddress,
   claimAddress,
@@ -244,7 +245,12 @@ export class SolanaReader implements LedgerReader {
   }
 
   async names(): Promise<readonly NameRecord[]> {
-    const found = await this.#ownAccounts(DISCRIMINATORS.name);
+    const known = [FIRST_NAME.discriminator, DISCRIMINATORS.name];
+    // All but the version, which the program does not change until it has to.
+    const all = await this.#ownAccounts(DISCRIMINATORS.name.subarray(0, -1));
+    const found = all.filter(({ account: { data } }) =>
+      known.some((each) => each.every((byte, at) => data[at] === byte)),
+    );
     if (found.length === 0) return [];
     const now = await this.now();
     return found

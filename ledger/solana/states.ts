@@ -4,10 +4,10 @@ import { PublicKey as Key } from '@solana/web3.js';
 import { ledgerAddress } from '../../core/ids.ts';
 import type { LedgerAddress } from '../../core/ids.ts';
 import type { UnixSeconds } from '../../core/units.ts';
-import type { ChannelState, NameRecord, TillState } from '../contract.ts';
+import type { ChannelState, NameRecord, NameRecovery, TillState } from '../contract.ts';
 import { nameStatus } from '../term.ts';
 import { channelId } from './program/index.ts';
-import type { NameAccount, TillAccount, TillSlot } from './program/index.ts';
+import type { NameAccount, NameRecoveryFields, TillAccount, TillSlot } from './program/index.ts';
 
 export function toAddress(key: PublicKey): LedgerAddress {
   return ledgerAddress(key.toBytes());
@@ -81,5 +81,11 @@ export function nameRecord(address: PublicKey, account: NameAccount, now: UnixSe
     carry: { royalty: BigInt(account.royaltyCarry), referrer: BigInt(account.referrerCarry) },
     accrued: account.accrued,
     lifetime: account.lifetime,
+    transfers: account.transfers,
+    recovery: account.recovery && nameRecovery(account.recovery),
   };
+}
+
+function nameRecovery({ key, delay, pending }: NameRecoveryFields): NameRecovery {
+  return { key: toAddress(key), delay, pending: pending && { to: toAddress(pending.to), at: pending.at } };
 }

@@ -384,6 +384,22 @@ export class SolanaWallet implements LedgerWallet {
     return this.#names.transfer(name, to);
   }
 
+  setRecovery(name: string, recovery: Parameters<LedgerWallet['setRecovery']>[1]): Promise<TransactionResult> {
+    return this.#names.setRecovery(name, recovery);
+  }
+
+  beginRecovery(name: string, to: LedgerAddress): Promise<TransactionResult> {
+    return this.#names.beginRecovery(name, to);
+  }
+
+  cancelRecovery(name: string): Promise<TransactionResult> {
+    return this.#names.cancelRecovery(name);
+  }
+
+  finishRecovery(name: string): Promise<TransactionResult> {
+    return this.#names.finishRecovery(name);
+  }
+
   updateName(name: string, change: Parameters<LedgerWallet['updateName']>[1]): Promise<TransactionResult> {
     return this.#names.update(name, change);
   }

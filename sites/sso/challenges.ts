@@ -137,8 +137,8 @@ export class Challenges {
         });
       }
     }
-    const { name, registeredAt, owner } = holding;
-    return { name, registeredAt, owner };
+    const { name, registeredAt, transfers, owner } = holding;
+    return { name, registeredAt, transfers, owner };
   }
 
   async #holdingOf(text: string): Promise<NameHolding> {

@@ -7,7 +7,7 @@ import type { NameHolding } from './contract.ts';
 
 /**
  * A wallet by itself, or a profile that a wallet speaks for. A profile is its name in one tenure in one hand: whoever gets the name later is
- * somebody else.
+ * somebody else. Who gets it back with the recovery key is the same person, but has to sign in again: the wallet before may be anybody's.
  */
 export interface Account {
   readonly wallet: LedgerAddress;
@@ -17,6 +17,7 @@ export interface Account {
 export interface ProfileTenure {
   readonly name: string;
   readonly registeredAt: bigint;
+  readonly transfers: number;
   readonly owner: LedgerAddress;
 }
 
@@ -25,8 +26,8 @@ const SEPARATOR = '/';
 /** As sessions and grants keep it. */
 export function accountId({ wallet, profile }: Account): string {
   if (profile === undefined) return ['wallet', wallet].join(SEPARATOR);
-  const { name, registeredAt, owner } = profile;
-  return ['profile', name, String(registeredAt), owner, wallet].join(SEPARATOR);
+  const { name, registeredAt, transfers, owner } = profile;
+  return ['profile', name, String(registeredAt), String(transfers), owner, wallet].join(SEPARATOR);
 }
 
 /** undefined: nobody's that this issuer signed in. */
@@ -34,11 +35,16 @@ export function parseAccountId(text: string): Account | undefined {
   const [kind, ...parts] = text.split(SEPARATOR);
   try {
     if (kind === 'wallet' && parts.length === 1) return { wallet: ledgerAddress(parts[0] ?? '') };
-    if (kind !== 'profile' || parts.length !== 4) return undefined;
-    const [name = '', registeredAt = '', owner = '', wallet = ''] = parts;
+    if (kind !== 'profile' || parts.length !== 5) return undefined;
+    const [name = '', registeredAt = '', transfers = '', owner = '', wallet = ''] = parts;
     return {
       wallet: ledgerAddress(wallet),
-      profile: { name: parseName(name).name, registeredAt: BigInt(registeredAt), owner: ledgerAddress(owner) },
+      profile: {
+        name: parseName(name).name,
+        registeredAt: BigInt(registeredAt),
+        transfers: Number(BigInt(transfers)),
+        owner: ledgerAddress(owner),
+      },
     };
   } catch (error) {
     if (error instanceof RelaymintError || error instanceof SyntaxError) return undefined;
@@ -52,6 +58,7 @@ export function isHeld(tenure: ProfileTenure, holding: NameHolding | undefined):
     holding !== undefined &&
     holding.isActive &&
     holding.registeredAt === tenure.registeredAt &&
+    holding.transfers === tenure.transfers &&
     holding.owner === tenure.owner
   );
 }
@@ -85,8 +92,10 @@ export function clientSector(clientId: string): Sector {
 export function subjectOf(secret: Uint8Array, sector: Sector, account: Account): string {
   const { profile, wallet } = account;
   const who =
-    profile === undefined ? ['wallet', wallet] : ['profile', profile.name, String(profile.registeredAt), profile.owner];
+    profile === undefined
+      ? ['wallet', wallet]
+      : ['profile', profile.name, String(profile.registeredAt), String(profile.transfers)];
   return createHmac('sha256', secret)
-    .update(JSON.stringify(['relaymint:subject:v1', sector, ...who]))
+    .update(JSON.stringify(['relaymint:subject:v2', sector, ...who]))
     .digest('base64url');
 }

@@ -2,6 +2,7 @@ import { NO_CARRY } from '../../ledger/royalty.ts';
 import { describe, expect, it } from 'vitest';
 import { ledgerAddress } from '../../core/ids.ts';
 import { amount, unixSeconds } from '../../core/units.ts';
+import type { NameRecord } from '../../ledger/contract.ts';
 import {
   changedLines,
   nameLines,
@@ -15,6 +16,7 @@ import {
 } from '../../cli/commands/name-text.ts';
 
 const account = ledgerAddress(new Uint8Array(32).fill(7));
+const other = ledgerAddress(new Uint8Array(32).fill(8));
 
 describe('splits on a command line', () => {
   it.each([
@@ -59,6 +61,26 @@ describe('splits on a command line', () => {
   });
 });
 
+const plain: NameRecord = {
+  name: 'old.web3',
+  address: account,
+  owner: account,
+  manager: account,
+  registeredAt: unixSeconds(1n),
+  expiresAt: undefined,
+  status: 'held' as const,
+  seq: 0n,
+  root: Uint8Array.of(9),
+  manifest: new Uint8Array(),
+  royaltyBps: 0,
+  referrerBps: 0,
+  splits: [{ account, bps: 10_000, owed: amount(0n) }],
+  carry: NO_CARRY,
+  accrued: amount(0n),
+  lifetime: amount(0n),
+  transfers: 0,
+};
+
 describe('what is said of names', () => {
   it('prices and reminders', () => {
     expect(priceText(amount(0n))).toBe('nothing');
@@ -75,24 +97,7 @@ describe('what is said of names', () => {
   });
 
   it('a name without a term never expires', () => {
-    const record = {
-      name: 'old.web3',
-      address: account,
-      owner: account,
-      manager: account,
-      registeredAt: unixSeconds(1n),
-      expiresAt: undefined,
-      status: 'held' as const,
-      seq: 0n,
-      root: Uint8Array.of(9),
-      manifest: new Uint8Array(),
-      royaltyBps: 0,
-      referrerBps: 0,
-      splits: [{ account, bps: 10_000, owed: amount(0n) }],
-      carry: NO_CARRY,
-      accrued: amount(0n),
-      lifetime: amount(0n),
-    };
+    const record = plain;
     const text = nameLines({ name: 'old.web3', record, yearPrice: amount(0n), now: unixSeconds(9n) });
     expect(text).toMatch(/expires +never/);
     expect(text).toMatch(/root +not a CID/);
@@ -107,6 +112,33 @@ describe('what is said of names', () => {
     expect(nameValue({ name: 'old.web3', record: shown, yearPrice: amount(0n), now: unixSeconds(9n) })).toMatchObject({
       referrerBps: 1_250,
     });
+  });
+
+  it('a recovery, loudly while it is under way', () => {
+    const recovery = { key: other, delay: 129_600, pending: undefined };
+    const of = (change: Partial<NameRecord>): NameRecord => ({ ...plain, ...change });
+    const text = (record: NameRecord, now: bigint): string =>
+      nameLines({ name: plain.name, record, yearPrice: amount(0n), now: unixSeconds(now) });
+    expect(text(of({ recovery }), 9n)).toMatch(
+      new RegExp(`^${plain.name}\\n(.*\\n)* +recovery +${other}, after 1.5 days\\n`),
+    );
+    const pending = { to: account, at: unixSeconds(1_800_000_001n) };
+    const begun = of({ recovery: { ...recovery, pending } });
+    expect(text(begun, 9n).split('\n').slice(0, 2)).toEqual([
+      `!! ${plain.name} is being recovered: it becomes ${account}'s on 2027-01-15 08:01 UTC.`,
+      `!! If it is yours and you have its wallet: relaymint name recover ${plain.name} --cancel`,
+    ]);
+    expect(text(begun, pending.at)).toContain('as soon as anybody finishes it');
+    expect(text({ ...begun, status: 'expired' }, 9n)).not.toContain('!!');
+    expect(changedLines(plain, begun)).toMatch(/recovered for +nobody -> .* on 2027-01-15 08:01 UTC/);
+    const value = nameValue({ name: plain.name, record: begun, yearPrice: amount(0n), now: unixSeconds(9n) });
+    expect(value).toMatchObject({
+      transfers: 0,
+      recovery: { key: other, delaySeconds: 129_600, pending: { to: account, at: '1800000001' } },
+    });
+    expect(
+      nameValue({ name: plain.name, record: plain, yearPrice: amount(0n), now: unixSeconds(9n) }),
+    ).not.toHaveProperty('recovery');
   });
 
   it('content that is not a CID is refused before it is written', () => {

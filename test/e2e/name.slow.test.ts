@@ -185,6 +185,39 @@ describe('relaymint name', { timeout: 5 * MINUTES }, () => {
     expect((await ledger.balances(account)).credits).toBe(500_000n);
   });
 
+  test('recovery, recover: a lost wallet, and one that was not lost', async () => {
+    const [owner, guard] = [walletOf('owner').address, walletOf('other').address];
+    const none = await name('owner', 'recovery', 'shop.web3');
+    expect([none.code, none.text]).toEqual([1, expect.stringContaining('Give --key')]);
+    expect((await name('owner', 'recovery', 'shop.web3', '--key', guard, '--after', '23h')).code).toBe(2);
+    const set = await name('owner', 'recovery', 'shop.web3', '--key', guard, '--after', '1d');
+    expect([set.code, set.text]).toEqual([0, expect.stringContaining(`${guard} may recover shop.web3.`)]);
+    const own = await name('owner', 'recover', 'shop.web3', '--to', guard);
+    expect([own.code, own.text]).toEqual([1, expect.stringContaining('Sign with the wallet that the name shows')]);
+    expect((await name('other', 'recover', 'shop.web3', '--to', guard, '--cancel')).code).toBe(2);
+    const begun = await name('other', 'recover', 'shop.web3', '--to', guard);
+    expect([begun.code, begun.text]).toEqual([0, expect.stringContaining('The recovery of shop.web3 has begun.')]);
+    const shown = await name('owner', 'show', 'shop.web3');
+    expect(shown.text).toContain(`!! shop.web3 is being recovered: it becomes ${guard}'s on 2`);
+    const cancelled = await value('owner', 'recover', 'shop.web3', '--cancel');
+    expect(cancelled['name']).not.toHaveProperty('recovery.pending');
+    // Back to whom it is: this test is not the last.
+    const again = await value('other', 'recover', 'shop.web3', '--to', owner);
+    expect(again).toMatchObject({ name: { recovery: { key: guard, delaySeconds: 86_400, pending: { to: owner } } } });
+    const early = await name('other', 'recover', 'shop.web3', '--finish');
+    expect([early.code, early.text]).toEqual([
+      1,
+      expect.stringMatching(/Do it from \d{4}-\d\d-\d\d \d\d:\d\d UTC on\./),
+    ]);
+    await server.warp(86_400);
+    const finished = await name('other', 'recover', 'shop.web3', '--finish');
+    expect([finished.code, finished.text]).toEqual([0, expect.stringContaining('shop.web3 is recovered.')]);
+    expect(await value('owner', 'show', 'shop.web3')).toMatchObject({ owner, manager: owner, transfers: 0 });
+    expect((await name('owner', 'show', 'shop.web3')).text).not.toMatch(/recover/);
+    const profile = ['profile', 'recover', 'shop.web3', '--finish', '--ledger', server.url] as const;
+    expect((await relaymint(...profile)).code).toBe(2);
+  });
+
   test('transfer: gives it away for good', async () => {
     const other = walletOf('other').address;
     const given = await name('owner', 'transfer', 'shop.web3', other);

@@ -38,7 +38,14 @@ const idl = z
       size: z.number(),
       lines: z.array(z.object({ name: z.string(), account: z.string(), who: z.string(), values: z.array(z.string()) })),
     }),
-    accounts: z.array(part.extend({ discriminator: z.string(), repeated: part.optional(), list: part.optional() })),
+    accounts: z.array(
+      part.extend({
+        discriminator: z.string(),
+        docs: z.string().optional(),
+        repeated: part.optional(),
+        list: part.optional(),
+      }),
+    ),
     errors: z.array(z.object({ number: z.number(), name: z.string(), message: z.string(), remedy: z.string() })),
   })
   .parse(JSON.parse(readFileSync(path.join(root, 'ledger/program/idl.json'), 'utf8')));
@@ -71,7 +78,10 @@ function reference(): string[] {
     '## Accounts',
     ...idl.accounts.flatMap((account) => [
       `### ${account.name}`,
-      `${account.size} bytes, discriminator ${code(account.discriminator)}.`,
+      [
+        `${account.size} bytes, discriminator ${code(account.discriminator)}.`,
+        ...(account.docs === undefined ? [] : [account.docs]),
+      ].join(' '),
       fieldTable(account),
       ...[account.repeated, account.list].filter((one) => one !== undefined).flatMap(partSections),
     ]),

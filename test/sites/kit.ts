@@ -156,6 +156,7 @@ export class NameBook {
       carry: NO_CARRY,
       accrued: 0n as Amount,
       lifetime: 0n as Amount,
+      transfers: 0,
     };
     this.records.set(name, record);
     return record;

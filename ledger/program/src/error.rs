@@ -72,4 +72,9 @@ pub enum Error {
     InvalidOwner = 6068,
     InvalidReferrerShare = 6069,
     SelfReferral = 6070,
+    InvalidRecovery = 6071,
+    NotRecoveryKey = 6072,
+    RecoveryPending = 6073,
+    NoRecovery = 6074,
+    RecoveryNotDue = 6075,
 }

@@ -30,7 +30,9 @@ mod term;
 mod token;
 mod upgrade_authority;
 
+mod begin_recovery;
 mod buy;
+mod cancel_recovery;
 mod close_by_payee;
 mod close_channel;
 mod close_till;
@@ -39,6 +41,7 @@ mod commit_name;
 mod configure;
 mod distribute_name;
 mod drop_commitment;
+mod finish_recovery;
 mod grow_till;
 mod initialize;
 mod open_channel;
@@ -49,6 +52,7 @@ mod register_name;
 mod renew_name;
 mod request_close;
 mod return_opening;
+mod set_recovery;
 mod set_till_terms;
 mod settle;
 mod settle_verified;
@@ -110,6 +114,10 @@ fn dispatch(context: &Context) -> Result<(), Error> {
         23 => close_by_payee::run(context, &mut input),
         24 => pay_claim::run(context, &mut input),
         25 => return_opening::run(context, &mut input),
+        26 => set_recovery::run(context, &mut input),
+        27 => begin_recovery::run(context, &mut input),
+        28 => cancel_recovery::run(context, &mut input),
+        29 => finish_recovery::run(context, &mut input),
         _ => Err(Error::InvalidInstruction),
     }
 }

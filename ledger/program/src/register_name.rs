@@ -70,7 +70,8 @@ pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {
         let elapsed = name.released_for(now).ok_or(Error::NameTaken)?;
         splits::require_distributed(&name)?;
         price = math::add(price, term::premium(elapsed, bank.name_year_price()))?;
-        name.set_seq(math::add(name.seq(), 1)?);
+        name.raise_seq()?;
+        name.forget_recovery();
         name
     } else {
         let new = New { payer: owner, account, space: NAME_SIZE as u64, owner: context.program_id, prepaid: 0 };

@@ -14,8 +14,8 @@ use crate::math;
 use crate::state::{Bank, Till};
 use crate::syscalls::now_and_slot;
 
-/// How many slots a second of the challenge period takes at least: a cluster makes 2.5 or more.
-const SLOTS_PER_SECOND: u64 = 2;
+/// How many slots a second of a delay takes at least: a cluster makes 2.5 or more.
+pub const SLOTS_PER_SECOND: u64 = 2;
 
 #[inline(never)]
 pub fn run(context: &Context, input: &mut Input) -> Result<(), Error> {

@@ -18,14 +18,17 @@ const ADDRESS_MARKER: &[u8] = b"ProgramDerivedAddress";
 /// ASCII, a zero byte, then the layout's version.
 const BANK_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMbank\0\x03");
 const TILL_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMtill\0\x02");
-const NAME_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMname\0\x01");
+const NAME_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMname\0\x02");
+/// Of names of before there was recovery: the same fields up to its own, which they lack.
+const FIRST_NAME_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMname\0\x01");
 const COMMITMENT_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMcmit\0\x01");
 const CLAIM_DISCRIMINATOR: u64 = u64::from_le_bytes(*b"RMowed\0\x01");
 
 pub const BANK_SIZE: usize = 288;
 pub const TILL_HEADER_SIZE: usize = 128;
 pub const SLOT_SIZE: usize = 136;
-pub const NAME_SIZE: usize = 768;
+pub const NAME_SIZE: usize = 800;
+pub const FIRST_NAME_SIZE: usize = 768;
 pub const SPLIT_SIZE: usize = 48;
 pub const COMMITMENT_SIZE: usize = 88;
 pub const CLAIM_SIZE: usize = 56;
@@ -105,6 +108,16 @@ fn owned_data(account: &Account, program_id: &Key, size: usize, discriminator: u
         return Err(Error::WrongAccountType);
     }
     Ok(at)
+}
+
+/// The data of a name of either layout, each with its own size.
+#[inline(always)]
+fn owned_name(account: &Account, program_id: &Key) -> Result<*mut u8, Error> {
+    if account.data_len() == FIRST_NAME_SIZE {
+        owned_data(account, program_id, FIRST_NAME_SIZE, FIRST_NAME_DISCRIMINATOR)
+    } else {
+        owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)
+    }
 }
 
 /// Bank and till hold their own address since they were created there, and the instructions that move money look at it

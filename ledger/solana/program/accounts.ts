@@ -4,7 +4,7 @@ import { Reader, equalBytes } from '../../../core/codec.ts';
 import { RelaymintError } from '../../../core/errors.ts';
 import { amount, lamports, unixSeconds } from '../../../core/units.ts';
 import type { Amount, Lamports, UnixSeconds } from '../../../core/units.ts';
-import { DISCRIMINATORS, MAX_SLOTS, MAX_SPLITS, SIZES, tillSize } from './layout.ts';
+import { DISCRIMINATORS, FIRST_NAME, MAX_SLOTS, MAX_SPLITS, SIZES, tillSize } from './layout.ts';
 
 export interface BankAccount {
   readonly bump: number;
@@ -117,6 +117,18 @@ export interface NameAccount {
   /** Not yet divided among the splits. */
   readonly accrued: Amount;
   readonly lifetime: Amount;
+  /** How often it was given to another wallet: tells one holder from the next. A recovery does not count. */
+  readonly transfers: number;
+  /** undefined: no recovery key is set. */
+  readonly recovery: NameRecoveryFields | undefined;
+}
+
+export interface NameRecoveryFields {
+  readonly key: PublicKey;
+  /** Seconds. */
+  readonly delay: number;
+  /** What was begun: it can be finished once both the time and the cluster's slot are there. */
+  readonly pending: { readonly to: PublicKey; readonly at: UnixSeconds; readonly slot: bigint } | undefined;
 }
 
 /** A commitment to register a name, made before revealing it. */
@@ -215,8 +227,9 @@ export function decodeTillSlot(data: Uint8Array, slot: number): TillSlot {
 
 /** @throws RelaymintError INVALID_ENCODING when the data are not a name of a version known here. */
 export function decodeName(data: Uint8Array): NameAccount {
-  const reader = open(data, DISCRIMINATORS.name, 'name account');
-  exactSize(data, SIZES.name, 'name account');
+  const isFirst = data.length === FIRST_NAME.size;
+  const reader = open(data, isFirst ? FIRST_NAME.discriminator : DISCRIMINATORS.name, 'name account');
+  exactSize(data, isFirst ? FIRST_NAME.size : SIZES.name, 'name account');
   const bump = reader.u8();
   const name = new TextDecoder().decode(text64(reader));
   reader.bytes(7);
@@ -237,6 +250,9 @@ export function decodeName(data: Uint8Array): NameAccount {
   const accrued = amount(reader.u64());
   const lifetime = amount(reader.u64());
   const referrerCarry = reader.u16();
+  reader.bytes(2);
+  const transfers = reader.u32();
+  const recovery = isFirst ? undefined : decodeRecovery(reader);
   return {
     bump,
     name,
@@ -254,7 +270,19 @@ export function decodeName(data: Uint8Array): NameAccount {
     splits,
     accrued,
     lifetime,
+    transfers,
+    recovery,
   };
+}
+
+function decodeRecovery(reader: Reader): NameRecoveryFields | undefined {
+  const recoveryKey = key(reader);
+  const to = key(reader);
+  const at = seconds(reader);
+  const slot = reader.u64();
+  const delay = reader.u32();
+  if (recoveryKey.equals(PublicKey.default)) return undefined;
+  return { key: recoveryKey, delay, pending: at === undefined ? undefined : { to, at, slot } };
 }
 
 /** @throws RelaymintError INVALID_ENCODING when the data are not a commitment of a version known here. */

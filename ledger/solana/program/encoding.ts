@@ -31,6 +31,10 @@ export const TAGS = {
   closeByPayee: 23,
   payClaim: 24,
   returnOpening: 25,
+  setRecovery: 26,
+  beginRecovery: 27,
+  cancelRecovery: 28,
+  finishRecovery: 29,
 } as const;
 
 /** No transaction holds more: settle with 64 receipts and eight shares needs at most 3,891 bytes. */

@@ -212,6 +212,28 @@ const NAME_ROWS: readonly Row[] = [
     'Leave the referrer out: then the name gets all of its royalty.',
     'INVALID_ARGUMENT',
   ],
+  [
+    'InvalidRecovery',
+    "A recovery key is another wallet than the owner's, with a delay of 1 to 90 days.",
+    'Give such a wallet and such a delay; no delay to take the key away.',
+    'INVALID_ARGUMENT',
+  ],
+  [
+    'NotRecoveryKey',
+    "The signer is not the name's recovery key.",
+    'Sign with the wallet that the name shows as its recovery key.',
+  ],
+  [
+    'RecoveryPending',
+    'A recovery of this name was begun already.',
+    'Wait until it can be finished, or cancel it first.',
+  ],
+  ['NoRecovery', 'No recovery of this name was begun.', 'Begin it with the recovery key.'],
+  [
+    'RecoveryNotDue',
+    'The delay of this recovery is not over.',
+    'Wait until it is: the name shows when. Meanwhile its owner may cancel it.',
+  ],
 ];
 
 function entries(first: number, rows: readonly Row[]): readonly ProgramErrorEntry[] {

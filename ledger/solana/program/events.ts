@@ -61,6 +61,10 @@ export const EVENTS: Readonly<Record<EventName, EventLayout>> = {
   closeByPayee: { account: 'till', who: 'payer', values: ['settled', 'rest', 'rent'], channel: true },
   payClaim: { account: 'claim', who: 'payer', values: ['amount', 'lamports'] },
   returnOpening: { account: 'till', who: 'payer', values: ['amount', 'kept', 'fee'], channel: true },
+  setRecovery: { account: 'name', who: 'recoveryKey', values: ['delay', 'seq'] },
+  beginRecovery: { account: 'name', who: 'newOwner', values: ['recoverAt', 'recoverSlot', 'seq'] },
+  cancelRecovery: { account: 'name', who: 'signer', values: ['seq'] },
+  finishRecovery: { account: 'name', who: 'newOwner', values: ['seq'] },
   // Before the line of the settlement that it is a part of.
   nameEarned: { account: 'name', who: 'referrer', values: ['gross', 'royalty', 'referred'] },
 };

@@ -29,6 +29,7 @@ export type {
   ClaimAccount,
   CommitmentAccount,
   NameAccount,
+  NameRecoveryFields,
   NameSplit,
   TillAccount,
   TillHead,
@@ -83,6 +84,13 @@ export type {
   TransferNameArguments,
   UpdateNameArguments,
 } from './name.ts';
+export { beginRecovery, cancelRecovery, finishRecovery, setRecovery } from './recovery.ts';
+export type {
+  BeginRecoveryArguments,
+  CancelRecoveryArguments,
+  FinishRecoveryArguments,
+  SetRecoveryArguments,
+} from './recovery.ts';
 export { commitName, dropCommitment } from './commitment.ts';
 export type { CommitNameArguments, DropCommitmentArguments } from './commitment.ts';
 export { ed25519BatchInstruction } from './ed25519.ts';

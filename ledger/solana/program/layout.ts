@@ -17,9 +17,15 @@ export interface Field {
 export const DISCRIMINATORS: Readonly<Record<'bank' | 'till' | 'name' | 'commitment' | 'claim', Uint8Array>> = {
   bank: discriminator('RMbank', 3),
   till: discriminator('RMtill', 2),
-  name: discriminator('RMname', 1),
+  name: discriminator('RMname', 2),
   commitment: discriminator('RMcmit', 1),
   claim: discriminator('RMowed', 1),
+};
+
+/** Names of before there was recovery, which lack its fields: the program goes on with them, and they grow when they get a recovery key. */
+export const FIRST_NAME: { readonly discriminator: Uint8Array; readonly size: number } = {
+  discriminator: discriminator('RMname', 1),
+  size: 768,
 };
 
 /** Account sizes in bytes. */
@@ -27,7 +33,7 @@ export const SIZES = {
   bank: 288,
   tillHeader: 128,
   slot: 136,
-  name: 768,
+  name: 800,
   split: 48,
   commitment: 88,
   claim: 56,
@@ -74,6 +80,8 @@ export const CHALLENGE_SLOTS_PER_SECOND = 2n;
 export const MAX_COMMIT_SECONDS = 3_600;
 /** Base units. Keeps every price that is computed from it within 64 bits. */
 export const MAX_NAME_YEAR_PRICE: bigint = 1n << 40n;
+/** Seconds between the beginning of a recovery and its end: a day to 90 days. */
+export const RECOVERY_DELAYS = { least: 86_400, most: 7_776_000 } as const;
 /** A tenth: the admin, who sets the fee, can never take more. */
 export const MAX_FEE_BPS = 1_000;
 /** tag 1, channel id 22, amount 8, up 8, down 8. */
@@ -159,7 +167,14 @@ export const NAME_FIELDS: readonly Field[] = layout([
   ['accrued', 'u64', 8],
   ['lifetime', 'u64', 8],
   ['referrerCarry', 'u16', 2],
-  ['spare', 'pad', 62],
+  ['pad2', 'pad', 2],
+  ['transfers', 'u32', 4],
+  ['recoveryKey', 'pubkey', 32],
+  ['newOwner', 'pubkey', 32],
+  ['recoverAt', 'i64', 8],
+  ['recoverSlot', 'u64', 8],
+  ['recoveryDelay', 'u32', 4],
+  ['spare', 'pad', 4],
 ]);
 
 export const SPLIT_FIELDS: readonly Field[] = layout([

@@ -207,9 +207,29 @@ describe('each instruction that changes something writes one line', () => {
     expect(run([program.distributeName(programId, { name: 'news.web3', splits })])).toEqual([
       { name: 'distributeName', ...about, values: { divided: 30n, paid: 30n, accrued: 0n } },
     ]);
+    const key = payer.publicKey;
+    const named = { name: 'news.web3' };
+    const set = program.setRecovery(programId, { ...named, owner: who, key, delay: 86_400 });
+    expect(run([set], owner)).toEqual([
+      { name: 'setRecovery', channel: none, account: name, who: key, values: { delay: 86_400n, seq: 2n } },
+    ]);
+    const [at, slot] = [chain.now() + 86_400n, chain.svm.getClock().slot + 172_800n];
+    const begin = program.beginRecovery(programId, { ...named, key, newOwner: who });
+    const due = { recoverAt: at, recoverSlot: slot };
+    expect(run([begin], payer)).toEqual([{ name: 'beginRecovery', ...about, values: { ...due, seq: 3n } }]);
+    const cancel = program.cancelRecovery(programId, { ...named, signer: key });
+    expect(run([cancel], payer)).toEqual([
+      { name: 'cancelRecovery', channel: none, account: name, who: key, values: { seq: 4n } },
+    ]);
+    run([begin], payer);
+    chain.pass(86_400n);
+    chain.moveToSlot(slot);
+    expect(run([program.finishRecovery(programId, named)])).toEqual([
+      { name: 'finishRecovery', ...about, values: { seq: 6n } },
+    ]);
     const transfer = program.transferName(programId, { owner: who, name: 'news.web3', newOwner: payer.publicKey });
     expect(run([transfer], owner)).toEqual([
-      { name: 'transferName', channel: none, account: name, who: payer.publicKey, values: { seq: 2n } },
+      { name: 'transferName', channel: none, account: name, who: payer.publicKey, values: { seq: 7n } },
     ]);
     const admin = chain.admin.publicKey;
     const collect = program.collectFees(programId, { treasury: admin });
@@ -324,7 +344,7 @@ describe('the lines of a transaction', () => {
     good.set([4, 1]);
     expect(program.decodeEvent(good).name).toBe('openChannel');
     for (const [at, value] of [
-      [0, 26],
+      [0, 30],
       [1, 2],
     ] as const) {
       const bad = Uint8Array.from(good);

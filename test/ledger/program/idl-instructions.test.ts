@@ -164,6 +164,10 @@ const CALLS: Readonly<Record<string, readonly Values[]>> = {
   closeByPayee: [{ ...place, owner: key('owner'), payer: key('payer') }],
   payClaim: [{ payer: key('payer'), destination: key('purse') }],
   returnOpening: [{ ...place, owner: key('owner'), amount: 0x1112131415161718n }],
+  setRecovery: [{ owner: key('owner'), name: NAME, key: key('recovery'), delay: 0x01020304 }],
+  beginRecovery: [{ key: key('recovery'), name: NAME, newOwner: key('new owner') }],
+  cancelRecovery: [{ signer: key('signer'), name: NAME }],
+  finishRecovery: [{ name: NAME }],
 };
 
 const rows = instructions.flatMap((one) =>

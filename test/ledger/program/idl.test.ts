@@ -104,6 +104,7 @@ describe('idl.json, the client and the Rust source agree', () => {
       ['TILL_HEADER_SIZE', program.SIZES.tillHeader],
       ['SLOT_SIZE', program.SIZES.slot],
       ['NAME_SIZE', program.SIZES.name],
+      ['FIRST_NAME_SIZE', program.FIRST_NAME.size],
       ['SPLIT_SIZE', program.SIZES.split],
       ['COMMITMENT_SIZE', program.SIZES.commitment],
       ['CLAIM_SIZE', program.SIZES.claim],
@@ -127,6 +128,8 @@ describe('idl.json, the client and the Rust source agree', () => {
       challengeSlotsPerSecond: Number(program.CHALLENGE_SLOTS_PER_SECOND),
       bankRentCushion: Number(program.BANK_RENT_CUSHION),
       commitSeconds: program.MAX_COMMIT_SECONDS,
+      recoveryDelayLeast: program.RECOVERY_DELAYS.least,
+      recoveryDelayMost: program.RECOVERY_DELAYS.most,
       nameYearPrice: Number(program.MAX_NAME_YEAR_PRICE),
       commitmentLifeSeconds: Number(term.COMMITMENT_LIFE_SECONDS),
       graceSeconds: Number(term.GRACE_SECONDS),
@@ -147,6 +150,9 @@ describe('idl.json, the client and the Rust source agree', () => {
       expect(SETTINGS).toContain(`const ${name} = ${text};`);
     }
     expect(rust('request_close')).toContain(`const SLOTS_PER_SECOND: u64 = ${program.CHALLENGE_SLOTS_PER_SECOND};`);
+    const recovery = rust('set_recovery').replaceAll('_', '');
+    expect(recovery).toContain(`const MINDELAY: u32 = ${program.RECOVERY_DELAYS.least};`);
+    expect(recovery).toContain(`const MAXDELAY: u32 = ${program.RECOVERY_DELAYS.most};`);
     expect(rust('settle')).toContain(`const MAX_RECEIPTS: usize = ${program.MAX_BATCH_RECEIPTS};`);
     expect(rust('settle_verified')).toContain(`const MAX_RECEIPTS: u8 = ${program.MAX_VERIFIED_RECEIPTS};`);
     expect(rust('shares')).toContain(`const MAX_SHARES: u8 = ${program.MAX_BATCH_SHARES};`);

@@ -9,7 +9,7 @@ import { COMMIT_SECONDS, Chain, SALT, keypair } from './svm.ts';
 type Fixture = 'bank' | 'till' | 'name' | 'commitment' | 'claim';
 
 /** The version that the program writes today. */
-const VERSION: Readonly<Record<Fixture, number>> = { bank: 3, till: 2, name: 1, commitment: 1, claim: 1 };
+const VERSION: Readonly<Record<Fixture, number>> = { bank: 3, till: 2, name: 2, commitment: 1, claim: 1 };
 
 /** A layout as released: bytes that every later version must still read, or refuse by their version. */
 function fixture(name: Fixture, version: number = VERSION[name]): Buffer {
@@ -60,6 +60,9 @@ function play(): Record<Fixture, Buffer> {
   const evict = { owner: owner.publicKey, payer: payer.publicKey, slot: 2, generation: 1 };
   chain.ok([program.closeByPayee(chain.programId, evict)], owner);
   chain.ok([program.redeem(chain.programId, { owner: payer.publicKey, amount: amount(100n) })], payer);
+  const key = payer.publicKey;
+  chain.ok([program.setRecovery(chain.programId, { owner: owner.publicKey, name, key, delay: 0x01_51_81 })], owner);
+  chain.ok([program.beginRecovery(chain.programId, { key, name, newOwner: author.publicKey })], payer);
   return {
     bank: chain.data(program.bankAddress(chain.programId)),
     till: chain.data(till),
@@ -127,7 +130,7 @@ describe('the account layouts', () => {
     // 3 x 777 x 4321 / 10000: 1007 whole, 2251 ten-thousandths carried.
     expect(name).toMatchObject({
       name: 'fixture.web3',
-      seq: 1n,
+      seq: 3n,
       royaltyBps: 4_321,
       lifetime: 1_007n,
       royaltyCarry: 2_251,
@@ -139,6 +142,25 @@ describe('the account layouts', () => {
     expect(name.accrued + name.splits.reduce((sum, split) => sum + split.owed, 0n)).toBe(1_007n);
     expect(name.registeredAt).toBe(1_700_000_000n);
     expect(name.expiresAt).toBe(1_700_000_000n + 3n * 365n * 86_400n);
+    expect(name.recovery).toEqual({
+      key: payer.publicKey,
+      delay: 86_401,
+      pending: { to: author.publicKey, at: 1_700_086_401n, slot: 172_803n },
+    });
+    expect(name.transfers).toBe(0);
+  });
+
+  it('read as the name of before there was recovery', () => {
+    const [first, present] = [program.decodeName(fixture('name', 1)), program.decodeName(fixture('name'))];
+    expect(first).toEqual({ ...present, seq: 1n, recovery: undefined });
+  });
+
+  it('are told apart by version and size together', () => {
+    const [first, present] = [fixture('name', 1), fixture('name')];
+    const grown = Buffer.concat([first, Buffer.alloc(present.length - first.length)]);
+    for (const wrong of [grown, present.subarray(0, first.length)]) {
+      expect(() => program.decodeName(wrong)).toThrow(/another kind of account|another version/);
+    }
   });
 
   it('read as the claim they were written from', () => {

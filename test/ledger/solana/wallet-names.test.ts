@@ -198,6 +198,58 @@ describe('a held name', () => {
   });
 });
 
+describe('a name whose wallet is lost', () => {
+  test('is recovered by the key that was set, after the delay, and says so to everybody meanwhile', async () => {
+    const [owner, guard, next, anybody] = [await rich(), await rich(0n), await rich(0n), await rich(0n)];
+    const name = 'lost.sso';
+    await register(owner, record(name));
+    const before = await ledger.name(name);
+    const set = { key: guard.wallet.address, delay: 86_400 };
+    await owner.wallet.setRecovery(name, set);
+    expect(before?.recovery).toBeUndefined();
+    expect((await ledger.name(name))?.recovery).toEqual({ ...set, pending: undefined });
+    await expect(owner.wallet.beginRecovery(name, next.wallet.address)).rejects.toMatchObject({
+      details: { program: 'NotRecoveryKey' },
+    });
+    await guard.wallet.beginRecovery(name, next.wallet.address);
+    const at = (await ledger.now()) + 86_400n;
+    expect((await ledger.names()).find((each) => each.name === name)?.recovery).toEqual({
+      ...set,
+      pending: { to: next.wallet.address, at },
+    });
+    await expect(anybody.wallet.finishRecovery(name)).rejects.toMatchObject({ details: { program: 'RecoveryNotDue' } });
+    await server.warp(86_400);
+    await anybody.wallet.finishRecovery(name);
+    const { address } = next.wallet;
+    expect(await ledger.name(name)).toEqual({
+      ...before,
+      owner: address,
+      manager: address,
+      splits: [{ account: address, bps: 10_000, owed: 0n }],
+      seq: 3n,
+      recovery: undefined,
+    });
+    await expect(owner.wallet.cancelRecovery(name)).rejects.toMatchObject({ details: { program: 'NotNameOwner' } });
+    await next.wallet.setRecovery(name, set);
+    await next.wallet.setRecovery(name, undefined);
+    expect((await ledger.name(name))?.recovery).toBeUndefined();
+  });
+
+  test('stays its owner’s where the wallet was not lost', async () => {
+    const [owner, guard] = [await rich(), await rich(0n)];
+    await register(owner, record('found.web3'));
+    await owner.wallet.setRecovery('found.web3', { key: guard.wallet.address, delay: 86_400 });
+    await guard.wallet.beginRecovery('found.web3', guard.wallet.address);
+    await owner.wallet.cancelRecovery('found.web3');
+    await server.warp(86_400);
+    await expect(guard.wallet.finishRecovery('found.web3')).rejects.toMatchObject({
+      details: { program: 'NoRecovery' },
+    });
+    expect(await ledger.name('found.web3')).toMatchObject({ owner: owner.wallet.address, transfers: 0 });
+    await expect(owner.wallet.setRecovery('nobody.web3', undefined)).rejects.toMatchObject({ code: 'NAME_UNKNOWN' });
+  });
+});
+
 describe('a name that nobody renewed', () => {
   test('is in grace, then released; its new owner pays the premium, and its former earners get theirs', async () => {
     const [former, next] = [await rich(), await rich(4_000n * YEAR_PRICE)];

@@ -351,7 +351,7 @@ describe('S22: sites by their names', () => {
 
   it('S22 whose name lapsed sign nobody in, and what they were given is over', async () => {
     const name = 'lapsing.web3';
-    const holding = { name, owner: wallet().address, registeredAt: 1n as never, isActive: true };
+    const holding = { name, owner: wallet().address, registeredAt: 1n as never, transfers: 0, isActive: true };
     issuer.names.holdings.set(name, holding);
     issuer.names.clients.set(name, { redirects: ['/back'], signedOut: [] });
     const shop = await publicClient(issuer, name);

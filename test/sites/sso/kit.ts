@@ -47,7 +47,10 @@ export class Names implements Directory {
   readonly clients: Map<string, Omit<NameClient, 'holding'>> = new Map();
 
   hold(name: string, owner: LedgerAddress, registeredAt: UnixSeconds = REGISTERED): void {
-    this.holdings.set(name, { name, owner, registeredAt, isActive: true });
+    const before = this.holdings.get(name);
+    const isGiven = before !== undefined && before.owner !== owner;
+    const transfers = (before?.transfers ?? 0) + (isGiven ? 1 : 0);
+    this.holdings.set(name, { name, owner, registeredAt, transfers, isActive: true });
   }
 
   holding(name: string): Promise<NameHolding | undefined> {

@@ -2,6 +2,7 @@
 import type * as oidc from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { unixSeconds } from '../../../core/units.ts';
+import type { NameHolding } from '../../../sites/sso/index.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import {
   REGISTERED,
@@ -145,7 +146,8 @@ describe('S16: a name that changes hands', () => {
     const asked = await ask(client);
     const at = await signIn(new Browser(), asked, first, { profile: name });
     const owner = isNew ? wallet() : first;
-    issuer.names.holdings.set(name, { name, owner: owner.address, registeredAt, isActive });
+    const transfers = isNew ? 1 : 0;
+    issuer.names.holdings.set(name, { name, owner: owner.address, registeredAt, transfers, isActive });
     expect(await isOver(client, given)).toStrictEqual(OVER);
     expect((await call(issuer, client, '/token', forCode(at, asked))).body['error']).toBe('invalid_grant');
   });
@@ -158,6 +160,32 @@ describe('S16: a name that changes hands', () => {
     issuer.names.hold('sold.sso', second.address);
     const after = await come(client, second, { profile: 'sold.sso' });
     expect(after.sub).not.toBe(before.sub);
+  });
+
+  it('S16 its seller is somebody else to every site after buying it back', async () => {
+    const client = await register(issuer);
+    const first = wallet();
+    issuer.names.hold('back.sso', first.address);
+    const before = await come(client, first, { profile: 'back.sso' });
+    issuer.names.hold('back.sso', wallet().address);
+    issuer.names.hold('back.sso', first.address);
+    expect(await isOver(client, before)).toStrictEqual(OVER);
+    expect((await come(client, first, { profile: 'back.sso' })).sub).not.toBe(before.sub);
+  });
+
+  it('S16 whose wallet was lost is the same person to every site with the new one, and what the old one holds is over', async () => {
+    const client = await register(issuer);
+    const [lost, next] = [wallet(), wallet()];
+    issuer.names.hold('kept.sso', lost.address);
+    const before = await come(client, lost, { profile: 'kept.sso' });
+    const holding = issuer.names.holdings.get('kept.sso');
+    issuer.names.holdings.set('kept.sso', { ...(holding as NameHolding), owner: next.address });
+    expect(await isOver(client, before)).toStrictEqual(OVER);
+    const browser = new Browser();
+    const { page, challenge } = await begin(browser, await ask(client));
+    const login = await browser.post(`${page}/login`, answerTo(challenge, lost, { profile: 'kept.sso' }));
+    expect(login.text).toContain('kept.sso is not a profile of this wallet.');
+    expect((await come(client, next, { profile: 'kept.sso' })).sub).toBe(before.sub);
   });
 
   it('S16 lost between signing in and consenting, it gives nobody anything', async () => {

@@ -1,9 +1,13 @@
 //! A name: who owns it, what it points to, who earns from it.
 
-use super::{MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE, owned_data, require_keyed_address};
+use super::{
+    FIRST_NAME_DISCRIMINATOR, MAX_SPLITS, NAME_DISCRIMINATOR, NAME_SEED, NAME_SIZE, SPLIT_SIZE,
+    owned_name, require_keyed_address,
+};
 use crate::account::Account;
-use crate::bytes::{Key, put_key};
+use crate::bytes::{Key, put_key, same_key};
 use crate::error::Error;
+use crate::math;
 use crate::syscalls::{Part, copy, sha256};
 use crate::term::GRACE;
 
@@ -26,11 +30,18 @@ impl Name {
     number!(accrued, set_accrued, u64, 688);
     number!(lifetime, set_lifetime, u64, 696);
     number!(referrer_carry, set_referrer_carry, u16, 704);
+    number!(transfers, set_transfers, u32, 708);
+    // Below only where `has_recovery` says so: a name of the first layout ends before.
+    key!(recovery_key, set_recovery_key, 712);
+    key!(new_owner, set_new_owner, 744);
+    number!(recover_at, set_recover_at, i64, 776);
+    number!(recover_slot, set_recover_slot, u64, 784);
+    number!(recovery_delay, set_recovery_delay, u32, 792);
 
     #[inline(always)]
     pub fn load_mut(account: &Account, program_id: &Key) -> Result<Name, Error> {
         account.require_writable()?;
-        let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
+        let name = Name { at: owned_name(account, program_id)? };
         name.require_place(account, &sha256(&[Part::of(name.text())]), program_id)?;
         Ok(name)
     }
@@ -45,7 +56,7 @@ impl Name {
     #[inline(always)]
     pub fn load_mut_of(hash: &Key, account: &Account, program_id: &Key) -> Result<Name, Error> {
         account.require_writable()?;
-        let name = Name { at: owned_data(account, program_id, NAME_SIZE, NAME_DISCRIMINATOR)? };
+        let name = Name { at: owned_name(account, program_id)? };
         name.require_place(account, hash, program_id)?;
         Ok(name)
     }
@@ -67,6 +78,64 @@ impl Name {
     #[inline(always)]
     pub fn require_held(&self, now: i64) -> Result<(), Error> {
         if self.released_for(now).is_none() { Ok(()) } else { Err(Error::NameExpired) }
+    }
+
+    #[inline(always)]
+    pub fn require_owner(&self, key: &Key) -> Result<(), Error> {
+        if same_key(key, self.owner()) {
+            return Ok(());
+        }
+        let manages = same_key(key, self.manager());
+        Err(if manages { Error::ManagerForbidden } else { Error::NotNameOwner })
+    }
+
+    /// False for a name of before there was recovery, which has no room for it until it gets a key.
+    #[inline(always)]
+    pub fn has_recovery(&self) -> bool {
+        self.discriminator() != FIRST_NAME_DISCRIMINATOR
+    }
+
+    /// Gives a name of the first layout the bytes of the present one; they come as zeros. The caller paid their rent.
+    #[inline(always)]
+    pub fn make_room(&self, account: &Account) {
+        account.set_data_len(NAME_SIZE);
+        self.set_discriminator(NAME_DISCRIMINATOR);
+    }
+
+    /// Seconds; 0 when no recovery was begun.
+    #[inline(always)]
+    pub fn recovers_at(&self) -> i64 {
+        if self.has_recovery() { self.recover_at() } else { 0 }
+    }
+
+    #[inline(always)]
+    pub fn is_recovery_key(&self, key: &Key) -> bool {
+        // A signer's address is never zeros.
+        self.has_recovery() && same_key(self.recovery_key(), key)
+    }
+
+    /// What was begun is over; the key stays.
+    #[inline(always)]
+    pub fn end_recovery(&self) {
+        self.set_new_owner(&[0; 32]);
+        self.set_recover_at(0);
+        self.set_recover_slot(0);
+    }
+
+    /// Nobody has a claim on it any more but its owner: whoever gets a name gets it whole.
+    #[inline(always)]
+    pub fn forget_recovery(&self) {
+        if self.has_recovery() {
+            self.set_recovery_key(&[0; 32]);
+            self.set_recovery_delay(0);
+            self.end_recovery();
+        }
+    }
+
+    #[inline(always)]
+    pub fn raise_seq(&self) -> Result<(), Error> {
+        self.set_seq(math::add(self.seq(), 1)?);
+        Ok(())
     }
 
     /// `account` was just allocated and is all zeros.

@@ -164,6 +164,16 @@ export interface Calls {
     accounts: { readonly owner: Label; readonly name: Label };
     args: { readonly newOwner: Label | null };
   };
+  setRecovery: {
+    accounts: { readonly owner: Label; readonly name: Label };
+    args: { readonly key: Label | null; readonly delay: number };
+  };
+  beginRecovery: {
+    accounts: { readonly key: Label; readonly name: Label };
+    args: { readonly newOwner: Label | null };
+  };
+  cancelRecovery: { accounts: { readonly signer: Label; readonly name: Label }; args: Record<string, never> };
+  finishRecovery: { accounts: { readonly name: Label }; args: Record<string, never> };
   updateName: {
     accounts: { readonly signer: Label; readonly name: Label };
     args: {

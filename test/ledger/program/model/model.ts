@@ -3,6 +3,7 @@ import * as bank from './bank.ts';
 import type { Call, Label, Step } from './calls.ts';
 import * as commitments from './commitments.ts';
 import * as names from './names.ts';
+import * as recovery from './recovery.ts';
 import * as settlement from './settlement.ts';
 import * as tills from './tills.ts';
 import { runForeign } from './wallets.ts';
@@ -124,6 +125,14 @@ export class Model {
         return names.transferName(world, call);
       case 'updateName':
         return names.updateName(world, call);
+      case 'setRecovery':
+        return recovery.setRecovery(world, call);
+      case 'beginRecovery':
+        return recovery.beginRecovery(world, call);
+      case 'cancelRecovery':
+        return recovery.cancelRecovery(world, call);
+      case 'finishRecovery':
+        return recovery.finishRecovery(world, call);
       default:
         return names.distributeName(world, call);
     }

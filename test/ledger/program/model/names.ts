@@ -6,7 +6,7 @@ import { payRent } from './wallets.ts';
 import { fits, refuse } from './world.ts';
 import type { Name, Split, World } from './world.ts';
 
-const NAME_SIZE = 768;
+export const NAME_SIZE = 800;
 const MAX_NAME_BYTES = 58;
 const MAX_HOST_LABEL = 63;
 const MAX_CID_BYTES = 63;
@@ -27,6 +27,15 @@ const ROYALTY = 4;
 const MANAGER = 8;
 const SPLITS = 16;
 const REFERRER = 32;
+
+/** Whoever gets a name, by whatever way, gets it without anybody's claim. */
+export const NO_RECOVERY: Pick<Name, 'recoveryKey' | 'recoveryDelay' | 'newOwner' | 'recoverAt' | 'recoverSlot'> = {
+  recoveryKey: null,
+  recoveryDelay: 0,
+  newOwner: null,
+  recoverAt: 0n,
+  recoverSlot: 0n,
+};
 
 const RULE = /^(?!..--)[a-z0-9]([a-z0-9-]*[a-z0-9])?\.(web3|sso|image|video|map|route)$/;
 
@@ -59,7 +68,8 @@ export function registerName(world: World, { accounts, args }: Calls['registerNa
   const fields = { root: cid(args.root), manifest: cid(args.manifest), splits: splitsOf(args.splits) };
   world.names.set(accounts.name, {
     // A name that changes hands goes on: its number of changes, what it ever earned, and fractions and dust not yet divided.
-    ...(old ?? { accrued: 0n, lifetime: 0n, royaltyCarry: 0, referrerCarry: 0 }),
+    ...(old ?? { accrued: 0n, lifetime: 0n, royaltyCarry: 0, referrerCarry: 0, transfers: 0 }),
+    ...NO_RECOVERY,
     ...fields,
     seq: old === undefined ? 0n : old.seq + 1n,
     name: args.name,
@@ -85,10 +95,17 @@ export function renewName(world: World, { accounts, args }: Calls['renewName']):
 
 export function transferName(world: World, { accounts, args: { newOwner } }: Calls['transferName']): void {
   const name = requireName(world, accounts.name);
-  if (name.owner !== accounts.owner) refuse(name.manager === accounts.owner ? 'ManagerForbidden' : 'NotNameOwner');
+  requireOwner(name, accounts.owner);
   requireHeld(world, name);
   if (newOwner === null) return refuse('InvalidOwner');
-  world.names.set(accounts.name, { ...name, owner: newOwner, manager: newOwner, seq: name.seq + 1n });
+  world.names.set(accounts.name, {
+    ...name,
+    ...NO_RECOVERY,
+    owner: newOwner,
+    manager: newOwner,
+    transfers: name.transfers + 1,
+    seq: name.seq + 1n,
+  });
 }
 
 /** Who may, before whether the name is still held, before what is wrong with the update: the code's order. */
@@ -147,11 +164,15 @@ export function premiumAfter(seconds: bigint, yearPrice: bigint): bigint {
   return first - ((first - next) * (seconds % DAY)) / DAY;
 }
 
-function requireName(world: World, label: Label): Name {
+export function requireName(world: World, label: Label): Name {
   return world.names.get(label) ?? world.missing(label);
 }
 
-function requireHeld(world: World, { expiresAt }: Name): void {
+export function requireOwner({ owner, manager }: Name, signer: Label): void {
+  if (owner !== signer) refuse(manager === signer ? 'ManagerForbidden' : 'NotNameOwner');
+}
+
+export function requireHeld(world: World, { expiresAt }: Name): void {
   if (world.time >= expiresAt + GRACE) refuse('NameExpired');
 }
 

@@ -146,6 +146,15 @@ export interface Name {
   readonly splits: readonly Split[];
   readonly accrued: bigint;
   readonly lifetime: bigint;
+  readonly transfers: number;
+  /** null: none. */
+  readonly recoveryKey: Label | null;
+  /** Seconds; 0 without a key. */
+  readonly recoveryDelay: number;
+  /** null while no recovery was begun; then the two times are 0. */
+  readonly newOwner: Label | null;
+  readonly recoverAt: bigint;
+  readonly recoverSlot: bigint;
 }
 
 export interface Commitment {

@@ -25,6 +25,9 @@ export const SITUATIONS = [
   'a released name was taken',
   'a released name was taken with a premium',
   'a split without a purse stayed owed',
+  "a recovery passed on the former owner's split",
+  'a recovery found a split of the new owner',
+  'an outage did not end the delay of a recovery',
   'a till waited for a purse of its owner',
   'the fee changed',
   'the bank was given up',
@@ -135,6 +138,15 @@ export class Coverage {
         const splits = world.names.get(call.accounts.name)?.splits ?? [];
         return splits.some(({ owed }) => owed > 0n) ? ['a split without a purse stayed owed'] : [];
       }
+      case 'finishRecovery': {
+        const { name } = call.accounts;
+        const [before, after] = [world.names.before(name), world.names.get(name)];
+        const accounts = before?.splits.map(({ account }) => account) ?? [];
+        if (!accounts.includes(before?.owner ?? '')) return [];
+        return accounts.includes(after?.owner ?? '')
+          ? ['a recovery found a split of the new owner']
+          : ["a recovery passed on the former owner's split"];
+      }
       default:
         return [];
     }
@@ -178,6 +190,11 @@ function refusedSituations(world: World, step: Step): readonly Situation[] {
     const { claim, payer, destination } = step.accounts;
     const isWaiting = world.claims.before(claim)?.payer === payer && world.purses.get(destination) === undefined;
     return isWaiting ? ['a claim waited for a purse of its payer'] : [];
+  }
+  if (step.instruction === 'finishRecovery') {
+    const name = world.names.before(step.accounts.name);
+    const isOver = name !== undefined && name.newOwner !== null && name.recoverAt <= world.time;
+    return isOver && name.recoverSlot > world.slot ? ['an outage did not end the delay of a recovery'] : [];
   }
   if (step.instruction !== 'closeChannel' || step.accounts.tillOwner !== undefined) return [];
   const slot = world.tills.before(step.accounts.till)?.slots[step.args.slot];

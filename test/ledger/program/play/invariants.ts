@@ -1,6 +1,7 @@
 /** Every promise about money, over the whole world, after every step. Sums of records that did not change are kept. */
 import type { Label } from '../model/calls.ts';
 import { BANK_SIZE, outstanding } from '../model/bank.ts';
+import { NAME_SIZE } from '../model/names.ts';
 import { CLAIM_SIZE, tillSize } from '../model/tills.ts';
 import { wraps } from '../model/world.ts';
 import type { Slot, Till, World } from '../model/world.ts';
@@ -8,7 +9,6 @@ import type { Slot, Till, World } from '../model/world.ts';
 const TOTALS = ['bought', 'redeemed', 'burned', 'minted', 'lifetimeFees', 'forgone'] as const;
 /** How often one transaction can turn all credits round, at most. */
 const TURNOVER = 8n;
-const NAME_SIZE = 768;
 const COMMITMENT_SIZE = 88;
 
 interface Held {

@@ -37,6 +37,10 @@ const WEIGHTS: readonly (readonly [Move, number])[] = [
   [names.registerName, 24],
   [names.renewName, 4],
   [names.transferName, 5],
+  [names.setRecovery, 14],
+  [names.beginRecovery, 18],
+  [names.cancelRecovery, 8],
+  [names.finishRecovery, 4],
   [names.updateName, 12],
   [names.distributeName, 14],
 ];

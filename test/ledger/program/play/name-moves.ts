@@ -3,6 +3,7 @@ import type { Label, Share, Step } from '../model/calls.ts';
 import { COMMITMENT_LIFE, commitmentHash } from '../model/commitments.ts';
 import { purseOf } from '../model/wallets.ts';
 import { GRACE, nameOf } from '../model/names.ts';
+import type { Name } from '../model/world.ts';
 import { TEXTS } from './stage.ts';
 import type { Move, Secret, Stage } from './stage.ts';
 
@@ -20,6 +21,7 @@ const BAD_NAMES = [
   `a${'-a'.repeat(24)}.web3`,
 ] as const;
 const SALTS = 6;
+const DAY = 86_400;
 const U64_MAX = (1n << 64n) - 1n;
 
 export const commitName: Move = (stage) => {
@@ -98,6 +100,47 @@ export const transferName: Move = (stage) => {
   const newOwner = stage.random.once(20) ? null : stage.actor();
   return [{ instruction: 'transferName', accounts: { owner, name: label }, args: { newOwner } }];
 };
+
+export const setRecovery: Move = (stage) => {
+  const { random } = stage;
+  const { label, record } = stage.name();
+  const owner = stage.or(random.once(15) ? (record?.manager ?? 'ann') : (record?.owner ?? stage.actor()));
+  const key = random.once(8) ? null : stage.actor();
+  const right = key === null ? 0 : random.once(20) ? 90 * DAY : random.of([DAY, DAY, DAY + 1, 2 * DAY]);
+  const delay = random.once(12) ? random.of([0, 1, DAY - 1, 90 * DAY + 1, 0xffff_ffff]) : right;
+  return [{ instruction: 'setRecovery', accounts: { owner, name: label }, args: { key, delay } }];
+};
+
+export const beginRecovery: Move = (stage) => {
+  const { random } = stage;
+  const { label, record } = guarded(stage);
+  const key = stage.or(random.once(15) ? (record?.owner ?? 'ann') : (record?.recoveryKey ?? stage.actor()));
+  const newOwner = random.once(20) ? null : stage.actor();
+  return [{ instruction: 'beginRecovery', accounts: { key, name: label }, args: { newOwner } }];
+};
+
+export const cancelRecovery: Move = (stage) => {
+  const { label, record } = guarded(stage, ({ newOwner }) => newOwner !== null);
+  const right = stage.random.once(2) ? record?.owner : record?.recoveryKey;
+  const signer = stage.or(stage.random.once(15) ? (record?.manager ?? 'ann') : (right ?? stage.actor()));
+  return [{ instruction: 'cancelRecovery', accounts: { signer, name: label }, args: {} }];
+};
+
+export const finishRecovery: Move = (stage) => [
+  { instruction: 'finishRecovery', accounts: { name: guarded(stage).label }, args: {} },
+];
+
+/** Mostly such a name, as far as a few looks find one: with a recovery key, if nothing is said. */
+function guarded(
+  stage: Stage,
+  isWanted = ({ recoveryKey }: Name): boolean => recoveryKey !== null,
+): ReturnType<Stage['name']> {
+  for (let tries = 0; tries < 6; tries += 1) {
+    const found = stage.name();
+    if (found.record !== undefined && isWanted(found.record)) return found;
+  }
+  return stage.name();
+}
 
 export const updateName: Move = (stage) => {
   const { random } = stage;

@@ -14,11 +14,13 @@ export interface Occasion {
   readonly steps: readonly Step[];
 }
 
-/** Something that is about to change with time: a pending close, a commitment, the end of a name's grace. */
+/** Something that is about to change with time: a pending close or recovery, a commitment, the end of a name's grace. */
 export function occasion(stage: Stage): Occasion | undefined {
   const { random, world } = stage;
   // The end of a name's grace seldom: it lies a year ahead for all.
-  const found = random.once(25) ? graceEnd(stage) : random.of([pendingClose, commitment] as const)(stage);
+  const found = random.once(25)
+    ? graceEnd(stage)
+    : random.of([pendingClose, commitment, pendingRecovery] as const)(stage);
   if (found === undefined) return undefined;
   const at = found.at + random.of([-1n, 0n, 1n]);
   if (found.slot === undefined) return at < world.time ? undefined : { ...found, at };
@@ -43,6 +45,16 @@ function pendingClose(stage: Stage): Occasion | undefined {
     slot: slot.closeSlot,
     steps: [{ instruction: 'closeChannel', accounts, args: { slot: number, generation } }],
   };
+}
+
+function pendingRecovery(stage: Stage): Occasion | undefined {
+  const { random, world } = stage;
+  const pending = world.names.labels().filter((label) => (world.names.get(label)?.recoverAt ?? 0n) > 0n);
+  const name = random.of(pending);
+  const record = name === undefined ? undefined : world.names.get(name);
+  if (name === undefined || record === undefined) return undefined;
+  const { recoverAt: at, recoverSlot: slot } = record;
+  return { at, slot, steps: [{ instruction: 'finishRecovery', accounts: { name }, args: {} }] };
 }
 
 function commitment(stage: Stage): Occasion | undefined {

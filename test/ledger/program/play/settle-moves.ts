@@ -230,7 +230,7 @@ function sharesOf<T>(
     return wrong ?? (isPlain || random.once(4) ? undefined : random.of(others)) ?? NO_REFERRER;
   };
   const places = distinct.map((_, place) => place);
-  const extra = random.once(4) ? places.slice(0, 1 + random.number(2)) : [];
+  const extra = random.once(2) ? places.slice(0, 1 + random.number(2)) : [];
   const listed = isPlain ? places : random.once(3) ? places.slice(0, 1) : [...places, ...extra];
   const shares = listed.map((place) => ({
     name: random.once(60) ? random.of([distinct.length, NO_REFERRER]) : place,
