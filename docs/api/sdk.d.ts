@@ -246,6 +246,71 @@ declare function ownership(client: Client, url: string | URL, options?: Options)
 //#endregion
 export { type ErrorCode, type Ownership, RelaymintError, isRelaymintError, ownership };
 //# sourceMappingURL=media.d.ts.map
+// posts.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+
+//#region sdk/posts/permit.d.ts
+interface AskToPost {
+  /** The visitor's profile: `alice.sso`. */
+  readonly author: string;
+  /** `http://localhost:8404` */
+  readonly issuer: string | URL;
+  /** Where the visitor comes back to: one of the manifest's `signIn.redirects`, at this page's origin. Default: this page. */
+  readonly back?: string | URL;
+}
+/** As whom this page may post, and until when. */
+interface Posting {
+  readonly author: string;
+  /** Milliseconds since 1970. */
+  readonly until: number;
+}
+/**
+* Leaves the page for the issuer. Call `finishAsking` in the page that the visitor comes back to.
+* @throws RelaymintError INVALID_ARGUMENT, VERSION_UNSUPPORTED (this browser signs nothing by Ed25519), STORAGE_FAILED.
+*/
+declare function askToPost(client: Client, {
+  author,
+  issuer,
+  back
+}: AskToPost): Promise<never>;
+/**
+* Takes what the issuer sent, and takes it out of the page's address. undefined: this page was not come to from there.
+* @throws RelaymintError SIGN_IN_REFUSED (the visitor said no, or it is for another key), STORAGE_FAILED.
+*/
+declare function finishAsking(client: Client): Promise<Posting | undefined>;
+/** undefined: nobody allowed it here, or it is over. @throws RelaymintError STORAGE_FAILED. */
+declare function postingAs(client: Client): Promise<Posting | undefined>;
+/** Forgets the key: nobody can post with it any more. @throws RelaymintError STORAGE_FAILED. */
+declare function endPosting(client: Client): Promise<void>;
+//#endregion
+//#region sdk/posts/write.d.ts
+/** Which post it is. */
+interface PostRef {
+  /** `alice.sso` */
+  readonly author: string;
+  readonly sequence: number;
+}
+interface WriteOptions extends Options {
+  /** The text is Markdown. Default: plain text. */
+  readonly markdown?: boolean;
+  /** The post that it answers. */
+  readonly answers?: PostRef;
+}
+/**
+* Writes a post in the thread about `path`. It is there for others when this resolves.
+* @throws RelaymintError SIGN_IN_REFUSED (nobody allowed it), ENTRY_INVALID, CONTENT_REFUSED (the site takes none), LIMIT_EXCEEDED,
+* NO_ROUTE, CONNECTION_LOST, ABORTED.
+*/
+declare function writePost(client: Client, path: string, text: string, options?: WriteOptions): Promise<PostRef>;
+/** Says a post of the same author in other words. @throws as `writePost`. */
+declare function editPost(client: Client, path: string, sequence: number, text: string, options?: Omit<WriteOptions, "answers">): Promise<PostRef>;
+/** Takes a post of the same author back. @throws as `writePost`. */
+declare function removePost(client: Client, path: string, sequence: number, options?: Options): Promise<PostRef>;
+//#endregion
+export { type AskToPost, type ErrorCode, type PostRef, type Posting, RelaymintError, type WriteOptions, askToPost, editPost, endPosting, finishAsking, isRelaymintError, postingAs, removePost, writePost };
+//# sourceMappingURL=posts.d.ts.map
 // site.d.ts
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
@@ -303,6 +368,103 @@ declare function revenue(client: Client, name: string, options?: Options): Promi
 //#endregion
 export { type Amount, type ErrorCode, type NameStatus, RelaymintError, type Revenue, type Share, isRelaymintError, revenue, status };
 //# sourceMappingURL=site.d.ts.map
+// sso.d.ts
+
+import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
+import { i as Options, t as Client } from "./client.js";
+
+//#region sdk/sso/session.d.ts
+/** What the issuer says of a person: what was asked for, and allowed. */
+interface Claims {
+  readonly preferred_username?: string;
+  readonly name?: string;
+  /** The name of an image. */
+  readonly picture?: string;
+  readonly website?: string;
+  readonly updated_at?: number;
+  readonly wallet_address?: string;
+  readonly wallet_did?: string;
+  readonly posts_author?: string;
+  readonly posts_payout?: string;
+  readonly [claim: string]: unknown;
+}
+interface Session {
+  /** A number for this person that no other site gets. */
+  readonly subject: string;
+  readonly claims: Claims;
+  readonly issuer: string;
+  /** UNIX milliseconds: for how long the issuer's word counts. */
+  readonly expires: number;
+  /** For the issuer's userinfo. */
+  readonly accessToken?: string;
+}
+/** Who is signed in in this tab. undefined: nobody, or it is over; also where there is no page. */
+declare function session(client: Client): Session | undefined;
+//#endregion
+//#region sdk/sso/flow.d.ts
+/** What a site may ask to know, besides that it is the same person as before. */
+type Scope = "profile" | "wallet" | "posts";
+interface SignInOptions extends Options {
+  /** Default: nothing more than who it is to this site. */
+  readonly scope?: readonly Scope[];
+  /** Default: the one that the gateway tells. */
+  readonly issuer?: string | URL;
+  /** Where on this site the visitor goes on then: `completeSignIn` gives it back. Default: the page that they are at. */
+  readonly returnTo?: string;
+}
+interface SignOutOptions extends Options {
+  /** A path of `signIn.signedOut` in the manifest. Default: the first, if there is one. */
+  readonly returnTo?: string;
+}
+interface Completed extends Session {
+  /** An address of this site. */
+  readonly returnTo: string;
+}
+/**
+* Goes to the issuer, with the whole page. The visitor comes back to the first path of `signIn.redirects` in the site's manifest, whose page
+* calls `completeSignIn`.
+* @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED, CONNECTION_LOST, ABORTED; what the gateway says.
+*/
+declare function signIn(client: Client, options?: SignInOptions): Promise<never>;
+/**
+* In the page to which the issuer sends people back: who it is. What the issuer sent goes out of the page's address.
+* @param url default: the page's
+* @throws RelaymintError SIGN_IN_REFUSED: the visitor did not allow it, it was answered before, or it is not the answer to what this tab asked;
+* CONNECTION_LOST, PROTOCOL_VIOLATION, ABORTED.
+*/
+declare function completeSignIn(client: Client, url?: string | URL, options?: Options): Promise<Completed>;
+/** Forgets who is signed in here, then goes to the issuer, where the person may sign out too. Does nothing where nobody is signed in. */
+declare function signOut(client: Client, options?: SignOutOptions): Promise<void>;
+//#endregion
+//#region sdk/sso/profile.d.ts
+/** As its owner signed it and the gateway verified it. All of it is public, and text of theirs. */
+interface Profile {
+  readonly name: string;
+  readonly displayName: string;
+  readonly about?: string;
+  /** The name of an image. */
+  readonly avatar?: string;
+  readonly links: readonly {
+    readonly label: string;
+    readonly to: string;
+  }[];
+  /** Wallet addresses. */
+  readonly owner: string;
+  readonly payout: string;
+  readonly wallets: readonly string[];
+  readonly messagingKey?: string;
+  /** When this owner's tenure began, UNIX seconds: with the name it says who it is. */
+  readonly tenure: number;
+  readonly sequence: number;
+}
+/**
+* The profile of a name; undefined where it has none.
+* @throws RelaymintError NAME_INVALID, LIMIT_EXCEEDED and whatever else the gateway says; CONNECTION_LOST; ABORTED.
+*/
+declare function profile(client: Client, name: string, options?: Options): Promise<Profile | undefined>;
+//#endregion
+export { type Claims, type Completed, type ErrorCode, type Profile, RelaymintError, type Scope, type Session, type SignInOptions, type SignOutOptions, completeSignIn, isRelaymintError, profile, session, signIn, signOut };
+//# sourceMappingURL=sso.d.ts.map
 // terms.d.ts
 
 import { r as NameOptions, t as Client } from "./client.js";
@@ -348,6 +510,11 @@ interface SiteManifest {
   readonly embedding: string | readonly string[];
   /** `none` or `anybody`. */
   readonly comments: string;
+  /** Paths to which the site's visitors come back from an issuer, signed in and signed out. Without it nobody signs in to it. */
+  readonly signIn?: {
+    readonly redirects: readonly string[];
+    readonly signedOut: readonly string[];
+  };
   /** UNIX seconds. */
   readonly created: number;
   /** CID of the manifest, and the owner's signature in hex. */
