@@ -14,6 +14,8 @@ export interface ScreenOptions {
   readonly logFile: string;
   /** Where people sign in; undefined: nowhere. */
   readonly issuer: { readonly url: string; readonly walletLink: string } | undefined;
+  /** As whom its visitor writes, and where; undefined: there is no wall. */
+  readonly visitor: { readonly name: string; readonly wall: string } | undefined;
   readonly transport: MarketTransport;
 }
 
@@ -76,7 +78,7 @@ ${names}
   ${front.name.padEnd(12)} ${options.urlOf(front.name)}
   your costs   ${cluster.gatewayUrl}
   marketplace  ${cluster.gatewayUrl}market
-${options.issuer === undefined ? '' : `  sign-in      ${options.issuer.url}\n${walletLinkText(options.issuer.walletLink)}\n`}
+${options.issuer === undefined ? '' : `  sign-in      ${options.issuer.url}\n${walletLinkText(options.issuer.walletLink)}\n`}${options.visitor === undefined ? '' : `  then write as ${options.visitor.name}, and see what it earns:\n               ${options.visitor.wall}\n`}
   Ctrl-C stops everything.`;
 }
 

@@ -4,7 +4,7 @@ export type { Accounts, Published, RolledBack } from './events.ts';
 export { chooseIssuerPort, startMarketIssuer } from './issuer.ts';
 export { openLayout, type MarketLayout } from './layout.ts';
 export { MARKET_TRANSPORTS, openMarketNetwork, type MarketTransport } from './network.ts';
-export { closeOwnChannels, distributeOwnName } from './owner.ts';
+export { closeOwnChannels, distributeOwnName, nameVisitor } from './owner.ts';
 export { OwnerCommands } from './owner-commands.ts';
 export { publishAll } from './publish-all.ts';
 export type { RoundReport } from './report.ts';

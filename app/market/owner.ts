@@ -1,4 +1,4 @@
-/** What the owner of the published site does with its own wallet once the visitors are gone. */
+/** What owners of a marketplace, and its visitor, do with their own wallets by themselves. */
 import type { LedgerWallet } from '../../ledger/contract.ts';
 import { readKeyFile, type SolanaLedger } from '../../ledger/solana/index.ts';
 import path from 'node:path';
@@ -12,6 +12,18 @@ async function ownerWallet(ledger: SolanaLedger, dataDir: string): Promise<Ledge
 /** Pays out what the name accrued: to its splits' wallets, in proportion. */
 export async function distributeOwnName(ledger: SolanaLedger, dataDir: string, name: string): Promise<void> {
   await (await ownerWallet(ledger, dataDir)).distributeName(name);
+}
+
+/** What authors get of what delivering their words earns. */
+const AUTHORS_ROYALTY_BPS = 5_000;
+
+/** A profile for who visits, so that they can say something: registered unless it is theirs. False: it is somebody else's. */
+export async function nameVisitor(ledger: SolanaLedger, dataDir: string, name: string): Promise<boolean> {
+  const wallet = await ownerWallet(ledger, dataDir);
+  const record = await ledger.name(name);
+  if (record !== undefined && record.status !== 'expired') return record.owner === wallet.address;
+  await wallet.registerName({ name, root: new Uint8Array(), royaltyBps: AUTHORS_ROYALTY_BPS });
+  return true;
 }
 
 /** Takes back what the upload did not use. */

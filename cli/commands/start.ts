@@ -8,11 +8,11 @@ import { orAborted } from '../../core/abort.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import { ledgerAddress } from '../../core/ids.ts';
 import { formatBytes } from '../../core/units.ts';
-import { openSolanaLedger } from '../../ledger/solana/index.ts';
+import { openSolanaLedger, type SolanaLedger } from '../../ledger/solana/index.ts';
 import { siteUrl } from '../../core/name.ts';
 import type { Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
-import { createPolicy, createTcpTransport, declarePurpose } from '../../node/transport/index.ts';
+import { createPolicy, createTcpTransport, declarePurpose, type Policy } from '../../node/transport/index.ts';
 import { watchLifecycle, type Lifecycle } from '../../app/lifecycle.ts';
 import {
   DEFAULT_GATEWAY_PORT,
@@ -44,6 +44,7 @@ import {
   openMarketNetwork,
   type MarketTransport,
   closeOwnChannels,
+  nameVisitor,
   distributeOwnName,
   runRound,
   composed,
@@ -62,6 +63,8 @@ const SITE_NAME = 'demo.web3';
 const PUBLISHER = 'site';
 const EXAMPLES = ['page', 'town'] as const;
 const USUAL_EXAMPLE: (typeof EXAMPLES)[number] = 'town';
+/** Who visits, on a wall: the forum's pages name it too. */
+const VISITOR = 'you.sso';
 /** How often boats say where they are, milliseconds. */
 const TRAFFIC_MILLIS = 2_000;
 const DEFAULT_RELAY_NODES = 3;
@@ -278,10 +281,16 @@ async function start(options: StartOptions): Promise<void> {
     return undefined;
   });
   if (issuer !== undefined) stack.use(issuer);
+  const visitor = issuer && (await visitorOf(cluster, layout, display, log));
   const [published] = all;
+  const [thread] = display.posts;
   output.line(
     renderScreen({
       issuer,
+      visitor:
+        visitor === undefined || thread === undefined
+          ? undefined
+          : { name: visitor, wall: urlOf(thread.name) + thread.path.slice(1) },
       cluster,
       published: all,
       urlOf,
@@ -297,6 +306,7 @@ async function start(options: StartOptions): Promise<void> {
     site: url,
     issuer: issuer?.url,
     walletLink: issuer?.walletLink,
+    visitor,
     ledger: cluster.ledger.url,
     programId: cluster.ledger.programId,
     cid: published.cid,
@@ -353,6 +363,33 @@ async function directoryOf(site: string | undefined): Promise<string> {
   }
 }
 
+function ledgerOf({ ledger }: Cluster, policy: Policy, log: Log): SolanaLedger {
+  return openSolanaLedger({
+    url: ledger.url,
+    programId: ledgerAddress(ledger.programId),
+    fetch: policy.fetch('ledger'),
+    log,
+  });
+}
+
+/** undefined: there is no wall to write on, or no profile to be had. */
+async function visitorOf(
+  cluster: Cluster,
+  layout: MarketLayout,
+  display: Display,
+  log: Log,
+): Promise<string | undefined> {
+  if (display.posts.length === 0) return undefined;
+  const policy = createPolicy({ transports: [createTcpTransport()], purposes: [], outbound: 'loopback' });
+  const gets = nameVisitor(ledgerOf(cluster, policy, log), layout.dirOf('gateway'), VISITOR);
+  const isTheirs = await gets.catch((error: unknown) => {
+    // Without it all else is there.
+    log.warn({ err: error, name: VISITOR }, 'the visitor has no profile');
+    return false;
+  });
+  return isTheirs ? VISITOR : undefined;
+}
+
 interface OnceOptions {
   readonly output: Output;
   readonly cluster: Cluster;
@@ -368,12 +405,7 @@ interface OnceOptions {
 async function once(options: OnceOptions): Promise<void> {
   const { output, cluster, layout, log } = options;
   const policy = createPolicy({ transports: [createTcpTransport()], purposes: [VISIT], outbound: 'loopback' });
-  const reader = openSolanaLedger({
-    url: cluster.ledger.url,
-    programId: ledgerAddress(cluster.ledger.programId),
-    fetch: policy.fetch('ledger'),
-    log,
-  });
+  const reader = ledgerOf(cluster, policy, log);
   const report = await runRound({
     cluster,
     reader,

@@ -1,14 +1,15 @@
 /** Being allowed to post: the whole page goes to the issuer, where the visitor's wallet is, and comes back with its permit. */
 import { fromHex, toHex } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
-import type { Client } from '../client.ts';
+import type { Client, Options } from '../client.ts';
+import { issuerFor } from '../sso/issuer.ts';
 import { readKept, removeKept, writeKept, type Kept, type Permit } from './keys.ts';
 
-export interface AskToPost {
+export interface AskToPost extends Options {
   /** The visitor's profile: `alice.sso`. */
   readonly author: string;
-  /** `http://localhost:8404` */
-  readonly issuer: string | URL;
+  /** `http://localhost:8404`. Default: the one that the gateway tells. */
+  readonly issuer?: string | URL;
   /** Where the visitor comes back to: one of the manifest's `signIn.redirects`, at this page's origin. Default: this page. */
   readonly back?: string | URL;
 }
@@ -25,14 +26,15 @@ const REFUSED = 'refused';
 
 /**
  * Leaves the page for the issuer. Call `finishAsking` in the page that the visitor comes back to.
- * @throws RelaymintError INVALID_ARGUMENT, VERSION_UNSUPPORTED (this browser signs nothing by Ed25519), STORAGE_FAILED.
+ * @throws RelaymintError INVALID_ARGUMENT (also: the gateway tells no issuer), VERSION_UNSUPPORTED (this browser signs nothing by Ed25519), STORAGE_FAILED.
  */
-export async function askToPost(client: Client, { author, issuer, back }: AskToPost): Promise<never> {
+export async function askToPost(client: Client, { author, issuer, back, signal }: AskToPost): Promise<never> {
   const name = nameOf(client);
+  const at = await issuerFor(client, issuer, { signal });
   const pair = await newPair();
   const publicKey = toHex(new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey)));
   await writeKept(name, { author, key: pair.privateKey, publicKey });
-  const url = new URL('/permit', issuer);
+  const url = new URL('/permit', at);
   const to = new URL(back ?? location.href, location.href);
   to.hash = '';
   url.search = new URLSearchParams({ site: name, author, key: publicKey, back: to.href }).toString();
