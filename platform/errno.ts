@@ -5,6 +5,7 @@ export type Errno =
   | 'EACCES'
   | 'EADDRINUSE'
   | 'EADDRNOTAVAIL'
+  | 'EAFNOSUPPORT'
   | 'EDQUOT'
   | 'EEXIST'
   | 'EIO'

@@ -32,6 +32,25 @@ export async function unusedPort(address: string, what: string, wanted: number =
   return port;
 }
 
+/** A port that is held: nobody else has it, and who connects is sent away. Dispose it right before listening there oneself. */
+export interface HeldPort extends AsyncDisposable {
+  readonly port: number;
+}
+
+/** @throws RelaymintError INVALID_CONFIG, ADDRESS_IN_USE. */
+export async function holdPort(address: string, what: string, wanted: number = 0): Promise<HeldPort> {
+  const server = createServer((socket) => socket.destroy());
+  const port = await listenAt(server, { port: wanted, address }, what);
+  return {
+    port,
+    [Symbol.asyncDispose]: async () => {
+      await new Promise<void>((resolve) => {
+        server.close(() => resolve());
+      });
+    },
+  };
+}
+
 function cannotListen(port: number, address: string, what: string, cause: Error): RelaymintError {
   const taken = hasErrno(cause, 'EADDRINUSE');
   const message = taken ? `Port ${port} is taken.` : `Port ${port}: ${cause.message}.`;

@@ -1,7 +1,7 @@
 /** A whole marketplace on this machine: every node a process, and rounds of publishing, visiting and settling. */
 export { startCluster, type Cluster } from './cluster.ts';
 export type { Accounts, Published, RolledBack } from './events.ts';
-export { chooseIssuerPort, startMarketIssuer } from './issuer.ts';
+export { holdIssuerPort, startMarketIssuer } from './issuer.ts';
 export { openLayout, type MarketLayout } from './layout.ts';
 export { MARKET_TRANSPORTS, openMarketNetwork, type MarketTransport } from './network.ts';
 export { closeOwnChannels, distributeOwnName, nameVisitor } from './owner.ts';

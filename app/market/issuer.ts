@@ -4,7 +4,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { isRelaymintError } from '../../core/errors.ts';
 import type { Log } from '../../core/ports.ts';
 import { DEFAULT_ISSUER_PORT, WALLET_FILE } from '../config/index.ts';
-import { unusedPort } from '../../platform/listen.ts';
+import { holdPort, type HeldPort } from '../../platform/listen.ts';
 import type { Cluster } from './cluster.ts';
 import { issuerReadySchema, type IssuerReady } from './events.ts';
 import type { MarketLayout } from './layout.ts';
@@ -15,7 +15,8 @@ const LABEL = 'issuer';
 export interface MarketIssuerOptions {
   readonly cluster: Cluster;
   readonly layout: MarketLayout;
-  readonly port: number;
+  /** Where pages are told that it is. It is released for it. */
+  readonly held: HeldPort;
   readonly logLevel: string;
   readonly log: Log;
   readonly onLogLine: (label: string, line: string) => void;
@@ -30,42 +31,28 @@ export interface MarketIssuer extends AsyncDisposable {
   readonly walletLink: string;
 }
 
-/** Its usual port, or any free one. The gateway is told of it, and starts before it. */
-export async function chooseIssuerPort(layout: MarketLayout): Promise<number> {
+/** Its usual port, or any free one. The gateway, which starts first, tells pages of it: so nobody else is to get it meanwhile. */
+export async function holdIssuerPort(layout: MarketLayout): Promise<HeldPort> {
   const usual = layout.portOf(LABEL) || DEFAULT_ISSUER_PORT;
-  return await unusedPort('127.0.0.1', 'the issuer', usual).catch((error: unknown) => {
+  return await holdPort('127.0.0.1', 'the issuer', usual).catch((error: unknown) => {
     if (!isRelaymintError(error, 'ADDRESS_IN_USE')) throw error;
-    return unusedPort('127.0.0.1', 'the issuer');
+    return holdPort('127.0.0.1', 'the issuer');
   });
 }
 
-/** At that port, or any free one. @throws RelaymintError as `MarketProcess.start`. */
+/** @throws RelaymintError as `MarketProcess.start`. */
 export async function startMarketIssuer(options: MarketIssuerOptions): Promise<MarketIssuer> {
   const { cluster, layout, logLevel } = options;
   await using stack = new AsyncDisposableStack();
-  const launch = async (port: number): Promise<IssuerReady> => {
-    const place = ['--data', layout.dirOf(LABEL), '--port', String(port)];
-    const wallet = ['--wallet', path.join(layout.dirOf('gateway'), WALLET_FILE)];
-    const names = ['--ledger', cluster.ledger.url, '--program', cluster.ledger.programId];
-    const gateway = ['--gateway', new URL(cluster.gatewayUrl).origin, '--loopback-only'];
-    const args = (): readonly string[] => [
-      'sso',
-      'wallet',
-      '--json',
-      '--log-level',
-      logLevel,
-      ...place,
-      ...wallet,
-      ...gateway,
-      ...names,
-    ];
-    const child = stack.use(new MarketProcess<IssuerReady>({ ...options, label: LABEL, args }, issuerReadySchema));
-    return await child.start();
-  };
-  const ready = await launch(options.port).catch((error: unknown) => {
-    if (!isRelaymintError(error, 'ADDRESS_IN_USE')) throw error;
-    return launch(0);
-  });
+  const place = ['--data', layout.dirOf(LABEL), '--port', String(options.held.port)];
+  const wallet = ['--wallet', path.join(layout.dirOf('gateway'), WALLET_FILE)];
+  const names = ['--ledger', cluster.ledger.url, '--program', cluster.ledger.programId];
+  const gateway = ['--gateway', new URL(cluster.gatewayUrl).origin, '--loopback-only'];
+  const said = ['--json', '--log-level', logLevel];
+  const args = (): readonly string[] => ['sso', 'wallet', ...said, ...place, ...wallet, ...gateway, ...names];
+  const child = stack.use(new MarketProcess<IssuerReady>({ ...options, label: LABEL, args }, issuerReadySchema));
+  await options.held[Symbol.asyncDispose]();
+  const ready = await child.start();
   // Where it is, is who it is: tokens and cookies of the next start are for the same address.
   await layout.rememberPort(LABEL, ready.port);
   const owned = stack.move();

@@ -8,7 +8,7 @@ import { EntryLines, type EntryLinesSettings } from './entry-lines.ts';
 import { requireOwn } from './own-name.ts';
 
 /** `author` is this wallet's. */
-export type AuthorSettings = Omit<EntryLinesSettings, 'usage'>;
+export type AuthorSettings = Omit<EntryLinesSettings, 'usage' | 'most'>;
 
 /** What is said; who says it, where and when is added. */
 export type Saying = Pick<Entry, 'kind' | 'topic' | 'mediaType' | 'content' | 'target'> & {

@@ -21,6 +21,8 @@ export interface EntryLinesSettings {
   readonly author: string;
   /** Hosts to bring it to; none: those that say they keep the name. */
   readonly hosts: readonly NodeId[];
+  /** Of those, at most so many. Default: MAX_REPLICAS. */
+  readonly most?: number | undefined;
   /** Paid relays between us and each host. */
   readonly relays: number;
   /** Takes what it costs out of the budget of the site `name`. Absent: of none. */
@@ -87,12 +89,12 @@ export class EntryLines implements AsyncDisposable {
   }
 
   async #hosts(): Promise<readonly NodeId[]> {
-    const { hosts, name, signal } = this.#settings;
+    const { hosts, most = MAX_REPLICAS, name, signal } = this.#settings;
     if (hosts.length > 0) return hosts;
     const { book } = this.#node.discovery;
     const takers = (): NodeId[] => keepersOf(book, name).filter((host) => !isLeaving(book, host));
     await awaitHosts(this.#node.discovery, () => takers().length > 0)(signal);
-    const found = takers().slice(0, MAX_REPLICAS);
+    const found = takers().slice(0, most);
     if (found.length > 0) return found;
     throw new RelaymintError('NO_ROUTE', `No known host says that it keeps ${name}.`, {
       remedy: `Publish it first ("relaymint site publish"), or give --bootstrap with the address of a node that knows a host of it.`,

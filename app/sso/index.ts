@@ -76,6 +76,7 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
       network: NETWORKS[chain] ?? 'localnet',
       chain,
       wallet: settings.wallet,
+      gateway: settings.gateway && isHere(settings.gateway) ? settings.gateway : undefined,
       clock,
       log,
     }),
@@ -84,6 +85,10 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
   const moved = stack.move();
   const { id, walletLink } = issuer;
   return { issuer: id, port, walletLink, [Symbol.asyncDispose]: () => moved[Symbol.asyncDispose]() };
+}
+
+function isHere({ hostname }: URL): boolean {
+  return hostname === 'localhost' || isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }
 
 async function openStore(

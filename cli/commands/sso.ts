@@ -111,7 +111,7 @@ export function ssoCommand(program: Command): void {
     .command('wallet')
     .summary('run an issuer with a wallet of this machine, for browsers without one')
     .description(
-      'The same as serve, for this machine only, and prints a link. The browser that opens it may sign in with the wallet of\n--wallet, by a button of the sign-in page. Show it to nobody: who has it signs in as you while this runs, and can do nothing\nelse. The next start has another.',
+      'The same as serve, for this machine only, and prints a link. The browser that opens it may sign in with the wallet of\n--wallet, by a button of the sign-in page. Show it to nobody: who has it signs in, and\nposts, as you while this runs, and can do nothing else. The next start has another.',
     );
   addSettings(addSettings(addReaderOptions(own), serveSection, 'sso'), ownWalletSection)
     .addHelpText('after', `\nExample:\n  relaymint sso wallet --gateway http://localhost:${DEFAULT_GATEWAY_PORT}\n`)

@@ -35,7 +35,7 @@ import {
   type Cluster,
   OwnerCommands,
   publishAll,
-  chooseIssuerPort,
+  holdIssuerPort,
   startMarketIssuer,
   type Published,
   openLayout,
@@ -185,7 +185,7 @@ async function start(options: StartOptions): Promise<void> {
     }).finally(() => building.finish()),
   );
   const progress = createSteps('Starting', output.json);
-  const issuerPort = options.once === true ? undefined : await chooseIssuerPort(layout);
+  const held = options.once === true ? undefined : stack.use(await holdIssuerPort(layout));
   const cluster = await startCluster({
     layout,
     network,
@@ -194,7 +194,7 @@ async function start(options: StartOptions): Promise<void> {
     cache: options.cache,
     seed: options.seed,
     gatewayPort: options.once === true && options.data === undefined ? 0 : options.port,
-    issuer: issuerPort === undefined ? undefined : `http://localhost:${issuerPort}`,
+    issuer: held && `http://localhost:${held.port}`,
     challengeSeconds: options.once === true ? 1 : undefined,
     logLevel: options.logLevel,
     log,
@@ -263,19 +263,22 @@ async function start(options: StartOptions): Promise<void> {
     });
     if (following !== undefined) stack.use(following);
   }
-  const issuer = await startMarketIssuer({
-    cluster,
-    layout,
-    port: issuerPort ?? 0,
-    logLevel: options.logLevel,
-    log,
-    onLogLine,
-    onRestart: (label, pid, { walletLink }) => {
-      output.value({ event: 'restarted', label, pid, walletLink });
-      output.line(walletLinkText(walletLink));
-    },
-    signal: lifecycle.signal,
-  }).catch((error: unknown) => {
+  const signIn =
+    held &&
+    startMarketIssuer({
+      cluster,
+      layout,
+      held,
+      logLevel: options.logLevel,
+      log,
+      onLogLine,
+      onRestart: (label, pid, { walletLink }) => {
+        output.value({ event: 'restarted', label, pid, walletLink });
+        output.line(walletLinkText(walletLink));
+      },
+      signal: lifecycle.signal,
+    });
+  const issuer = await signIn?.catch((error: unknown) => {
     // Without it all else is there.
     log.warn({ err: error }, 'nobody can sign in');
     return undefined;

@@ -24,16 +24,23 @@ export interface Permit {
 const DATABASE = 'relaymint-posting';
 const STORE = 'keys';
 
-export async function readKept(name: string): Promise<Kept | undefined> {
-  return (await inStore('readonly', (store) => store.get(name))) as Kept | undefined;
+/** What was asked for waits beside what counts: a visitor who says no keeps what there was. */
+export type Place = 'counts' | 'asked';
+
+export async function readKept(name: string, place: Place = 'counts'): Promise<Kept | undefined> {
+  return (await inStore('readonly', (store) => store.get(keyOf(name, place)))) as Kept | undefined;
 }
 
-export async function writeKept(name: string, kept: Kept): Promise<void> {
-  await inStore('readwrite', (store) => store.put(kept, name));
+export async function writeKept(name: string, kept: Kept, place: Place = 'counts'): Promise<void> {
+  await inStore('readwrite', (store) => store.put(kept, keyOf(name, place)));
 }
 
-export async function removeKept(name: string): Promise<void> {
-  await inStore('readwrite', (store) => store.delete(name));
+export async function removeKept(name: string, place: Place = 'counts'): Promise<void> {
+  await inStore('readwrite', (store) => store.delete(keyOf(name, place)));
+}
+
+function keyOf(name: string, place: Place): string {
+  return place === 'counts' ? name : `${name} ${place}`;
 }
 
 /** @throws RelaymintError STORAGE_FAILED: private windows of some browsers keep nothing. */
@@ -43,7 +50,11 @@ async function inStore(mode: IDBTransactionMode, work: (store: IDBObjectStore) =
     opening.addEventListener('upgradeneeded', () => void opening.result.createObjectStore(STORE));
     const database = (await settled(opening)) as IDBDatabase;
     try {
-      return await settled(work(database.transaction(STORE, mode).objectStore(STORE)));
+      const transaction = database.transaction(STORE, mode);
+      const answer = await settled(work(transaction.objectStore(STORE)));
+      // The page may be left at once: what is not committed then is lost.
+      if (mode === 'readwrite') await committed(transaction);
+      return answer;
     } finally {
       database.close();
     }
@@ -59,5 +70,12 @@ function settled(request: IDBRequest): Promise<unknown> {
   return new Promise((resolve, reject) => {
     request.addEventListener('success', () => resolve(request.result));
     request.addEventListener('error', () => reject(request.error ?? new Error('it says no more')));
+  });
+}
+
+function committed(transaction: IDBTransaction): Promise<void> {
+  return new Promise((resolve, reject) => {
+    transaction.addEventListener('complete', () => resolve());
+    transaction.addEventListener('abort', () => reject(transaction.error ?? new Error('it says no more')));
   });
 }

@@ -33,11 +33,16 @@ export async function askToPost(client: Client, { author, issuer, back, signal }
   const at = await issuerFor(client, issuer, { signal });
   const pair = await newPair();
   const publicKey = toHex(new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey)));
-  await writeKept(name, { author, key: pair.privateKey, publicKey });
   const url = new URL('/permit', at);
   const to = new URL(back ?? location.href, location.href);
+  if (to.origin !== location.origin) {
+    throw new RelaymintError('INVALID_ARGUMENT', `${to.href} is not at this page's origin.`, {
+      remedy: 'Give an address of this site.',
+    });
+  }
   to.hash = '';
   url.search = new URLSearchParams({ site: name, author, key: publicKey, back: to.href }).toString();
+  await writeKept(name, { author, key: pair.privateKey, publicKey }, 'asked');
   location.assign(url);
   // The page is left.
   return await new Promise<never>(() => undefined);
@@ -50,9 +55,10 @@ export async function askToPost(client: Client, { author, issuer, back, signal }
 export async function finishAsking(client: Client): Promise<Posting | undefined> {
   const { hash, pathname, search } = location;
   if (!hash.startsWith(FRAGMENT)) return undefined;
-  history.replaceState(history.state, '', pathname + search);
+  history.replaceState(history.state, '', location.origin + pathname + search);
   const name = nameOf(client);
-  const kept = await readKept(name);
+  const kept = await readKept(name, 'asked');
+  await removeKept(name, 'asked');
   const permit = hash === FRAGMENT + REFUSED ? undefined : permitIn(hash.slice(FRAGMENT.length));
   if (permit === undefined || kept?.publicKey !== permit.key || permit.name !== name || permit.author !== kept.author) {
     throw new RelaymintError('SIGN_IN_REFUSED', 'This page was not allowed to write posts.', {

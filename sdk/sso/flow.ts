@@ -91,7 +91,9 @@ export async function completeSignIn(
     const [value, ...more] = back.searchParams.getAll(name);
     return more.length === 0 ? value : undefined;
   };
-  if (back.href === location.href) history.replaceState(history.state, '', back.pathname);
+  // A page that nobody came to from an issuer keeps its address.
+  if (back.href === location.href && told('state') !== undefined)
+    history.replaceState(history.state, '', back.origin + back.pathname);
   const pending = recall(client, 'pending') as Pending | undefined;
   if (pending === undefined || told('state') !== pending.state || back.origin + back.pathname !== pending.redirect) {
     throw refused('This tab did not ask for this sign-in, or it was answered before.');

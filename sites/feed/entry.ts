@@ -191,6 +191,15 @@ export function checkTimes({ created, expires }: Entry, now: number): void {
   if (expires !== undefined && expires <= now) throw entryStale('is an update whose time is over');
 }
 
+/**
+ * Before it is taken in: the time at which it says that it was made is its maker's word. What was taken while the permit counted stays.
+ * @throws RelaymintError ENTRY_STALE.
+ */
+export function requirePermitCounts({ permit }: Entry, now: number): void {
+  if (permit !== undefined && now > permit.until + ENTRY_AHEAD_MILLIS)
+    throw entryStale('is by a page whose permit is over');
+}
+
 /** By whom an entry was last checked, and what came of it: the same ones are told, and shown, again and again. */
 const verdicts = new WeakMap<SignedEntry, { readonly by: string; readonly isSigned: boolean }>();
 

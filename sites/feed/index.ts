@@ -2,7 +2,7 @@
 export { LIVE_TOPIC } from './contract.ts';
 export type { Arrived, Entry, EntryId, EntryKind, FeedStore, SignedEntry, Topic } from './contract.ts';
 export { EntryWriter, FeedReader } from './client.ts';
-export { checkEntry, decodeEntry, isTopic, signEntry } from './entry.ts';
+export { checkEntry, decodeEntry, isTopic, requirePermitCounts, signEntry } from './entry.ts';
 export { encodeWriteParams } from './protocol.ts';
 export { postJson } from './json.ts';
 export type { AuthorProfile, PostJson } from './json.ts';

@@ -29,7 +29,7 @@ import { decodeContentParams } from '../serve/index.ts';
 import { ByteReader, IdleTimer, violation, writeAll } from '../wire/index.ts';
 import { Authors } from './authors.ts';
 import type { Arrived, Entry, FeedStore, SignedEntry, Topic } from './contract.ts';
-import { checkEntry, checkTimes, decodeEntry, entryInvalid, entryStale } from './entry.ts';
+import { checkEntry, checkTimes, decodeEntry, entryInvalid, entryStale, requirePermitCounts } from './entry.ts';
 import {
   decodeWriteParams,
   encodePage,
@@ -182,6 +182,7 @@ class Services {
     // Anybody has what was said, and may bring it again: that uses up nothing of its author's, and asks nobody anything.
     const known = await this.#options.feeds.known(signed);
     if (known !== undefined) return known;
+    requirePermitCounts(signed.entry, this.#clock.now());
     const own = await this.#authors.check(signed);
     // After the signature: nobody uses up what another one may say. Who takes back what is here need not wait; what is not here may never have been.
     if (author === name) {

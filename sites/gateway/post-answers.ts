@@ -53,7 +53,8 @@ export class PostAnswers {
     try {
       if (signed?.manifest.comments !== 'anybody') throw refused(`${name} takes no posts.`);
       if (request.headers['content-type'] !== TYPE) throw invalid(`A post is sent as ${TYPE}.`);
-      const encoded = await readUpTo(request, MAX_ENTRY_BYTES);
+      const isTooLong = Number(request.headers['content-length'] ?? 0) > MAX_ENTRY_BYTES;
+      const encoded = isTooLong ? undefined : await readUpTo(request, MAX_ENTRY_BYTES);
       if (encoded === undefined) throw invalid(`A post has at most ${MAX_ENTRY_BYTES} bytes.`);
       const post = decodeEntry(encoded);
       const { author, sequence, kind } = post.entry;

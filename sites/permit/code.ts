@@ -1,4 +1,7 @@
-/** A permit on its way to the page that asked for it: base64url of JSON. It is no secret: without the key nobody can use it. */
+/**
+ * A permit on its way to the page that asked for it: base64url of JSON. Who has it and the key can post, and who asks chooses the key:
+ * so the issuer sends it to the site's own address alone.
+ */
 import { fromHex, toHex } from '../../core/codec.ts';
 import { RelaymintError } from '../../core/errors.ts';
 import type { SignedPermit } from './contract.ts';

@@ -7,6 +7,7 @@ import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import { MAX_SIGN_IN_URL_LETTERS } from '../../core/limits.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { repeat } from '../../core/repeat.ts';
+import { hasErrno } from '../../platform/errno.ts';
 import { listenAt, type ListenAt } from '../../platform/listen.ts';
 import type { PublisherKey } from '../blocks/index.ts';
 import type { SolanaChain } from '../siws/index.ts';
@@ -30,6 +31,8 @@ const KEYS_MILLIS = 60_000;
 /** A request's head has to be there by then. */
 const HEAD_MILLIS = 15_000;
 const CLOSE_MILLIS = 5_000;
+/** Where browsers look for localhost besides. */
+const OTHER_LOCALHOST: Readonly<Record<string, string>> = { '127.0.0.1': '::1', '::1': '127.0.0.1' };
 const FORM = 'application/x-www-form-urlencoded';
 /** Read for counting alone (`Visitors`). */
 const FORWARDED_FOR = 'x-forwarded-for';
@@ -47,6 +50,8 @@ export interface IssuerOptions {
   /** Which ledger, as wallets call it, and as CAIP-2 does. */
   readonly network: SolanaChain;
   readonly chain: string;
+  /** The gateway of this machine, at whose port pages of names are. */
+  readonly gateway?: URL | undefined;
   /** Whoever has its link may sign in with it. Of an issuer at http://localhost only. */
   readonly wallet?: PublisherKey | undefined;
   /** Absent: nothing is asked of addresses that clients name. */
@@ -114,12 +119,12 @@ class HttpIssuer implements Issuer {
   readonly #wallet: OwnWallet | undefined;
   readonly #app: Express = express();
   readonly #visitors: Visitors;
+  readonly #servers: Server[] = [];
   readonly #turning: AsyncDisposable;
   readonly #logouts: Logouts;
   readonly #fetches: Fetches | undefined;
   #provider: Provider;
   #secrets: IssuerSecrets;
-  #server: Server | undefined;
 
   constructor(options: IssuerOptions, secrets: IssuerSecrets) {
     this.id = issuerId(options.issuer);
@@ -165,22 +170,39 @@ class HttpIssuer implements Issuer {
         remedy: 'Use --address 127.0.0.1, or leave it out.',
       });
     }
+    const port = await this.#listenAt(at);
+    const other = this.#options.issuer.hostname === 'localhost' ? OTHER_LOCALHOST[at.address] : undefined;
+    if (other === undefined) return port;
+    // A browser takes localhost for either: who has the other one there would be this issuer to it.
+    await this.#listenAt({ port, address: other }).catch((error: unknown) => {
+      if (!(error instanceof Error) || !hasErrno(error.cause, 'EADDRNOTAVAIL', 'EAFNOSUPPORT')) throw error;
+    });
+    return port;
+  }
+
+  async #listenAt(at: ListenAt): Promise<number> {
     const server = createServer({ headersTimeout: HEAD_MILLIS, requestTimeout: 2 * HEAD_MILLIS }, (request, response) =>
       this.#answer(request, response),
     );
-    this.#server = server;
-    return await listenAt(server, at, 'the issuer');
+    const port = await listenAt(server, at, 'the issuer');
+    this.#servers.push(server);
+    return port;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#turning[Symbol.asyncDispose]();
-    const server = this.#server;
-    if (server === undefined) return;
-    const cut = setTimeout(() => server.closeAllConnections(), CLOSE_MILLIS);
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-    });
+    const servers = this.#servers.splice(0);
+    const cut = setTimeout(() => {
+      for (const server of servers) server.closeAllConnections();
+    }, CLOSE_MILLIS);
+    await Promise.all(
+      servers.map(async (server) => {
+        await new Promise<void>((resolve) => {
+          server.close(() => resolve());
+          server.closeIdleConnections();
+        });
+      }),
+    );
     clearTimeout(cut);
     await this.#logouts[Symbol.asyncDispose]();
   }

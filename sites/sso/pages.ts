@@ -375,7 +375,7 @@ export function walletPage(issuer: string): Page {
       </p>
       <p class="note">
         Its key is in the files of this machine; anybody who can read them can sign in as you. It signs in at this
-        issuer, and nothing else: no payments.
+        issuer and lets sites write posts, and nothing else: no payments.
       </p>
       <noscript><p>This takes a script. Without one, sign on the command line: relaymint sso sign.</p></noscript>
       <p id="said" role="status"></p>

@@ -29,6 +29,7 @@ export function permitPage({ terms, text, code, back, issuer, hasOwnWallet }: Pe
       <ul class="learns">
         <li>Its pages may write, change and take back posts there, in your name.</li>
         <li>They may do nothing else with your wallet, and no money moves.</li>
+        <li>You go back to <b>${shownPlace(new URL(back).host)}</b>, whose pages get it.</li>
         <li>It ends by itself: <time datetime="${until}">${until.slice(0, 16).replace('T', ' ')} UTC</time></li>
       </ul>
       <div

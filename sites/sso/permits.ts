@@ -30,6 +30,8 @@ import { permitPage } from './permit-page.ts';
 export interface PermitsOptions {
   readonly issuer: URL;
   readonly directory: Directory;
+  /** On this machine, at which pages of names are. Absent: they may be at any port. */
+  readonly gateway?: URL | undefined;
   /** A wallet of this machine may sign them. Default false. */
   readonly hasOwnWallet?: boolean;
   readonly clock: Clock;
@@ -94,6 +96,7 @@ export class Permits {
   }
 
   async #show(request: Request, response: Response): Promise<void> {
+    requireVisit(request);
     const now = this.#options.clock.now();
     const { site, author, key, back } = parsed(askedSchema, request.query);
     const asked = { site, author, key, back, since: now, until: now + MAX_PERMIT_MILLIS };
@@ -136,6 +139,14 @@ export class Permits {
   }
 
   /**
+   * At another port of this machine anybody may listen, who would choose the key too: pages of names are at the gateway's.
+   */
+  #isAtGateway({ protocol, port }: URL): boolean {
+    const { gateway } = this.#options;
+    return protocol === 'https:' || gateway === undefined || gateway.protocol !== 'http:' || gateway.port === port;
+  }
+
+  /**
    * Judged anew at each step: nothing of it was kept. @throws RelaymintError INVALID_ARGUMENT, SIGN_IN_REFUSED; what the directory throws.
    */
   async #read(code: string): Promise<Asked> {
@@ -160,12 +171,23 @@ export class Permits {
       name === undefined
         ? undefined
         : await nameClient(this.#options.directory, name, AbortSignal.timeout(LOOK_UP_MILLIS));
+    const to = URL.canParse(back) ? new URL(back) : undefined;
+    const isIts = to !== undefined && to.hash === '' && isRegistered(back, client?.redirect_uris ?? []);
     // To an address that nobody registered no one is sent, neither with an error.
-    if (client === undefined || new URL(back).hash !== '' || !isRegistered(back, client.redirect_uris ?? [])) {
+    if (!isIts || !this.#isAtGateway(to)) {
       throw refused(`${site} signs nobody in at ${back.slice(0, 80)}.`, 'Its manifest has to say so (signIn).');
     }
     return { terms, back };
   }
+}
+
+/** What a page of others embeds looks nothing up, which somebody pays for: only a person who goes here does. */
+function requireVisit(request: Request): void {
+  const [kind = 'document', purpose] = [request.get('Sec-Fetch-Dest'), request.get('Sec-Purpose')];
+  if (kind === 'document' && purpose === undefined) return;
+  throw new RelaymintError('POLICY_REFUSED', 'Another page asked for this.', {
+    remedy: 'Open it in a tab of its own.',
+  });
 }
 
 function refused(message: string, remedy: string): RelaymintError {

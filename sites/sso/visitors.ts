@@ -71,7 +71,7 @@ function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
   const [path = ''] = url.split('?');
   const plain = path.toLowerCase().replace(/\/+$/, '');
   if (method === 'POST' && plain === '/reg') return 'registration';
-  if (['/auth', '/account', '/session/end'].includes(plain)) return 'sign-in';
+  if (['/auth', '/account', '/permit', '/permit/login', '/session/end'].includes(plain)) return 'sign-in';
   // Each names a client, which may have to be read elsewhere.
   if (plain === '/token' || /^\/(?:token|reg)\//.test(plain)) return 'token';
   return undefined;

@@ -197,6 +197,26 @@ describe('a permit to post', () => {
     expect(taken).toEqual([]);
   });
 
+  it('is over at its end for hosts too, whatever time an entry says that it was made at', async () => {
+    const stage = new Stage();
+    const host = await stage.host();
+    const permit = stage.permit();
+    const backdated = decodeEntry(await stage.post(permit));
+    await expect(host.bring(decodeEntry(await stage.post(permit)))).resolves.toBeUndefined();
+    const target = { author: AUTHOR, sequence: backdated.entry.sequence };
+    const nothing = {
+      mediaType: undefined,
+      content: undefined,
+      sequence: target.sequence + 1,
+      created: unixMillis(target.sequence + 1),
+    };
+    const late = decodeEntry(await stage.post(permit, { kind: 'remove', target, ...nothing }));
+    stage.clock.advance(HOUR + ENTRY_AHEAD_MILLIS + 1);
+    await expect(host.bring(late)).rejects.toThrow('whose permit is over');
+    // What was taken while it counted stays, and is no news.
+    await expect(host.bring(backdated)).resolves.toBeUndefined();
+  });
+
   it('says truly in which form it was signed', async () => {
     const stage = new Stage();
     const permit = stage.permit({}, ALICE, 'offchain-v0');

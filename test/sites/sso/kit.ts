@@ -87,6 +87,8 @@ export interface Setup {
   readonly names?: Names;
   readonly log?: Log;
   readonly isBehindProxy?: boolean;
+  /** On its machine. */
+  readonly gateway?: URL;
   /** Of its own machine. */
   readonly wallet?: Signer;
   /** Default: 127.0.0.1. */
@@ -134,6 +136,7 @@ export async function startIssuer(setup: Setup = {}): Promise<TestIssuer> {
       log,
       isBehindProxy: setup.isBehindProxy,
       wallet: setup.wallet,
+      gateway: setup.gateway,
       outside: setup.outside,
     }),
   );

@@ -19,7 +19,7 @@ let issuer: TestIssuer;
 
 beforeEach(async () => {
   clock.ahead = 0;
-  issuer = await startIssuer({ clock });
+  issuer = await startIssuer({ clock, gateway: new URL('http://localhost:8402') });
   cleanup.add(() => issuer[Symbol.asyncDispose]());
   issuer.names.hold(SITE, EVE.address);
   issuer.names.clients.set(SITE, { redirects: ['/signed-in.html'], signedOut: [] });
@@ -78,6 +78,8 @@ describe('a permit to post', () => {
     ['a page that nobody registered', { back: 'http://forum-web3.localhost:8402/other.html' }, 'signs nobody in'],
     ['another origin', { back: 'https://evil.example/signed-in.html' }, 'signs nobody in'],
     ['an address with a fragment of its own', { back: `${BACK}#permit=x` }, 'signs nobody in'],
+    ['no address at all', { back: 'signed-in.html' }, 'signs nobody in'],
+    ['another port of this machine', { back: BACK.replace('8402', '9999') }, 'signs nobody in'],
     ['a site that is none', { site: 'other.web3' }, 'signs nobody in'],
     ['a client that registered by itself', { site: 'client-1' }, 'cannot be permitted'],
     ['a profile that is none', { author: 'ann.web3' }, 'posts are from .sso names'],
@@ -125,6 +127,18 @@ describe('a permit to post', () => {
     expect(told(foreign)).toContain('403 POLICY_REFUSED');
     issuer.names.holdings.delete('ann.sso');
     expect(told(await signed(asked))).toContain('is not a profile of the wallet');
+  });
+
+  it('looks nothing up for what a page of others embeds', async () => {
+    const query = new URLSearchParams({ site: SITE, author: 'ann.sso', key: KEY, back: BACK });
+    const url = new URL(`/permit?${query.toString()}`, issuer.url);
+    for (const headers of [
+      { 'Sec-Fetch-Dest': 'image' },
+      { 'Sec-Fetch-Dest': 'document', 'Sec-Purpose': 'prefetch' },
+    ]) {
+      const asked = await send(url, { headers: { Accept: 'application/json', ...headers } });
+      expect(told(asked)).toContain('403 POLICY_REFUSED');
+    }
   });
 
   it('can be refused', async () => {
