@@ -12,11 +12,11 @@ const client = createClient();
 const [ask, write, wrong] = ['#ask', '#write', '.wrong'].map((which) => document.querySelector(which));
 
 defineElements({ client });
+const thread = sessionStorage.getItem(THREAD);
+sessionStorage.removeItem(THREAD);
 try {
   const posting = (await finishAsking(client)) ?? (await postingAs(client));
-  const thread = sessionStorage.getItem(THREAD);
-  sessionStorage.removeItem(THREAD);
-  if (ask === null && posting !== undefined && thread !== null) location.replace(new URL(thread, FRONT));
+  if (ask === null && posting !== undefined && thread !== null) location.replace(location.origin + thread);
   else show(posting);
 } catch (error) {
   show(undefined);
@@ -28,7 +28,7 @@ ask?.addEventListener('submit', (event) => {
     const response = await client.fetch(client.origin + ISSUER);
     if (!response.ok) throw new Error('This gateway names no issuer: start it with --issuer.');
     const { issuer } = await response.json();
-    sessionStorage.setItem(THREAD, location.pathname.slice(FRONT.pathname.length));
+    sessionStorage.setItem(THREAD, location.pathname);
     await askToPost(client, { author: ask.elements.author.value, issuer, back: FRONT });
   });
 });
