@@ -34,7 +34,7 @@ const MAKING = 'Making the site';
  * Writes all files of a new site, or none. What is there already stays as it is: files in the folder whose names begin with a dot (`.git`) are
  * no hindrance, others are.
  * @throws RelaymintError FILE_EXISTS, INVALID_ARGUMENT (the manifest would be a file of the site, or all of it be files of another one; no such
- * template, or the title cannot be one), STORAGE_FULL, STORAGE_FAILED, ABORTED.
+ * template, or the title cannot be one), FILE_NOT_FOUND (the installation lacks the template), STORAGE_FULL, STORAGE_FAILED, ABORTED.
  */
 export async function initSite(folder: string, options: InitOptions): Promise<NewSite> {
   const { manifest: wanted, template, title, signal } = options;

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { RelaymintError } from '../../core/errors.ts';
 import { escapeHtml } from '../../core/printable.ts';
+import { diskError } from '../../platform/disk/disk-error.ts';
 import { hasErrno } from '../../platform/errno.ts';
 import { manifestBeside, parseManifestFile } from '../../sites/manifest/index.ts';
 
@@ -30,7 +31,7 @@ const SDK = 'relaymint';
 const IMPORTED = /\bfrom\s*["']((?:\.{1,2}\/)[^"']+\.js)["']/g;
 const SOURCE_MAP = /\n\/\/# sourceMappingURL=.*\s*$/;
 
-/** @throws RelaymintError INVALID_ARGUMENT (no such template, or the title cannot be one), FILE_NOT_FOUND (the installation lacks files). */
+/** @throws RelaymintError INVALID_ARGUMENT (no such template, or the title cannot be one), FILE_NOT_FOUND (the installation lacks files), STORAGE_FAILED. */
 export async function filesOf(template: string, title: string): Promise<NewFiles> {
   if (!TEMPLATES.some((known) => known === template)) {
     throw new RelaymintError('INVALID_ARGUMENT', `There is no template "${template}".`, {
@@ -62,7 +63,7 @@ async function filesIn(folder: string): Promise<readonly string[]> {
       .map(({ parentPath, name }) => path.relative(folder, path.join(parentPath, name)).replaceAll(path.sep, '/'))
       .toSorted();
   } catch (error) {
-    throw hasErrno(error, 'ENOENT') ? missing(folder) : error;
+    throw hasErrno(error, 'ENOENT') ? missing(folder) : diskError(error, `Reading ${folder}`);
   }
 }
 
@@ -100,7 +101,7 @@ async function read(file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (error) {
-    throw hasErrno(error, 'ENOENT') ? missing(file) : error;
+    throw hasErrno(error, 'ENOENT') ? missing(file) : diskError(error, `Reading ${file}`);
   }
 }
 
