@@ -6,5 +6,6 @@ export { initSite } from './init.ts';
 export type { InitOptions, NewSite } from './init.ts';
 export { packSite } from './pack.ts';
 export type { Packed, PackOptions } from './pack.ts';
+export { TEMPLATES } from './template.ts';
 export { openPreview } from './preview.ts';
 export type { Preview, PreviewedSite, PreviewOptions } from './preview.ts';

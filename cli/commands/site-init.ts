@@ -1,13 +1,15 @@
 /** `relaymint site init`: an empty folder becomes a small site. */
 import type { Command } from 'commander';
-import { flagsOnly, optional, place, type ValuesOf } from '../../app/config/index.ts';
+import { flagsOnly, oneOf, optional, place, someWords, type ValuesOf } from '../../app/config/index.ts';
 import { watchLifecycle } from '../../app/lifecycle.ts';
-import { initSite } from '../../app/site/index.ts';
+import { initSite, TEMPLATES } from '../../app/site/index.ts';
 import { addCommonOptions, type CommonOptions } from '../options.ts';
 import { createOutput } from '../output.ts';
 import { addSettings } from '../settings.ts';
 
 const initSection = flagsOnly({
+  template: oneOf('--template <name>', TEMPLATES, 'what kind of site (default: a page or two)'),
+  title: optional('--title <text>', someWords, "what the template's site is called (default: as its folder)"),
   manifest: optional(
     '--manifest <file>',
     place,
@@ -28,10 +30,14 @@ export function siteInitCommand(site: Command): void {
     .description(
       'Writes a front page, a page about the site, a page for what is missing, a style sheet and _redirects with examples; and beside\n' +
         'the folder a manifest, which says whose it is and what others may do with it. Nothing is overwritten: the folder is new, or has\n' +
-        'nothing in it but names that begin with a dot.',
+        'nothing in it but names that begin with a dot. --template writes the files of a template instead, with its manifest, and in relaymint/ the\n' +
+        'modules of the SDK that its pages use; nothing is fetched.',
     )
     .argument('[dir]', 'the folder, made when it is missing (default: this one)')
-    .addHelpText('after', '\nExample:\n  relaymint site init ./public\n');
+    .addHelpText(
+      'after',
+      '\nExamples:\n  relaymint site init ./public\n  relaymint site init ./forum --template forum --title "The Harbour Wall"\n',
+    );
   addSettings(addCommonOptions(command), initSection).action(run);
 }
 
@@ -39,8 +45,8 @@ async function run(given: string | undefined, options: InitOptions): Promise<voi
   const folder = given ?? '.';
   const output = createOutput(options.json === true);
   using lifecycle = watchLifecycle();
-  const { manifest: wanted } = options;
-  const { files, manifest } = await initSite(folder, { manifest: wanted, signal: lifecycle.signal });
+  const { manifest: wanted, template, title } = options;
+  const { files, manifest } = await initSite(folder, { manifest: wanted, template, title, signal: lifecycle.signal });
   const said = quoted(folder);
   // They look for it beside the folder.
   const named = wanted === undefined ? '' : ` --manifest ${quoted(wanted)}`;

@@ -106,6 +106,13 @@ describe('a manifest for "relaymint site publish"', () => {
 });
 
 describe('relaymint site init', () => {
+  it('lists the templates to who names none of them, and makes nothing', async () => {
+    const site = path.join(folder, 'typo');
+    const { code, stderr } = await run(['site', 'init', site, '--template', 'blgo']);
+    expect([code, stderr]).toEqual([2, expect.stringContaining('one of blog, gallery, forum')]);
+    await expect(readdir(site)).rejects.toThrow('ENOENT');
+  });
+
   it('says what to do next, and overwrites nothing', async () => {
     const site = path.join(folder, 'my site');
     const { code, stdout } = await run(['site', 'init', site]);

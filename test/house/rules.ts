@@ -363,7 +363,7 @@ export const HOMES: readonly Home[] = [
   {
     what: 'listening for the end of a signal',
     home: 'core/abort.ts',
-    besides: {},
+    besides: { 'sdk/posts/keys.ts': 'a transaction of the browser that was not committed, and no signal' },
     shows: (node) =>
       (isCallOf(node, 'addEventListener') && isText(node.arguments[0], 'abort')) ||
       (ts.isBinaryExpression(node) && ts.isPropertyAccessExpression(node.left) && node.left.name.text === 'onabort'),

@@ -43,6 +43,16 @@ describe('the package, packed and installed elsewhere,', () => {
     expect(stdout.trim()).toBe(version);
   });
 
+  it('has templates of sites, with the modules that they import', async () => {
+    const site = path.join(packed.project, 'talk');
+    const args = ['site', 'init', site, '--template', 'forum', '--title', 'The Wall', '--json'];
+    const { stdout } = await run(process.execPath, [path.join(packed.folder, 'bin/relaymint.js'), ...args]);
+    expect((JSON.parse(stdout) as { files: string[] }).files).toContain('relaymint/posts.js');
+    expect(await readFile(path.join(site, 'index.html'), 'utf8')).toContain('<title>The Wall</title>');
+    const check = [path.join(packed.folder, 'bin/relaymint.js'), 'site', 'check', site, '--strict'];
+    expect((await run(process.execPath, check)).stderr).toBe('');
+  });
+
   it('has a test network, in which a site is published and shown', async () => {
     const said = await node(`
       import { createClient, readManifest } from 'relaymint/sdk';
