@@ -252,11 +252,11 @@ import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./er
 import { i as Options, t as Client } from "./client.js";
 
 //#region sdk/posts/permit.d.ts
-interface AskToPost {
+interface AskToPost extends Options {
   /** The visitor's profile: `alice.sso`. */
   readonly author: string;
-  /** `http://localhost:8404` */
-  readonly issuer: string | URL;
+  /** `http://localhost:8404`. Default: the one that the gateway tells. */
+  readonly issuer?: string | URL;
   /** Where the visitor comes back to: one of the manifest's `signIn.redirects`, at this page's origin. Default: this page. */
   readonly back?: string | URL;
 }
@@ -268,12 +268,13 @@ interface Posting {
 }
 /**
 * Leaves the page for the issuer. Call `finishAsking` in the page that the visitor comes back to.
-* @throws RelaymintError INVALID_ARGUMENT, VERSION_UNSUPPORTED (this browser signs nothing by Ed25519), STORAGE_FAILED.
+* @throws RelaymintError INVALID_ARGUMENT (also: the gateway tells no issuer), VERSION_UNSUPPORTED (this browser signs nothing by Ed25519), STORAGE_FAILED.
 */
 declare function askToPost(client: Client, {
   author,
   issuer,
-  back
+  back,
+  signal
 }: AskToPost): Promise<never>;
 /**
 * Takes what the issuer sent, and takes it out of the page's address. undefined: this page was not come to from there.
