@@ -27,6 +27,8 @@ export function wrongInLogout(metadata: AdapterPayload, issuer: URL): string | u
   return isOwn ? undefined : `${field} is not taken: it has to be at the host and port of redirect_uris`;
 }
 
+export const NOT_TOLD = 'a site was not told that somebody left';
+
 /** What the library has, and its types do not. */
 interface Told {
   backchannelLogout(accountId: string, sid?: string): Promise<void>;
@@ -69,7 +71,7 @@ export class Logouts implements AsyncDisposable {
       try {
         await this.#tell(one);
       } catch (err) {
-        this.#options.log.warn({ err, client: one.clientId }, 'a site was not told that somebody left');
+        this.#options.log.warn({ err, client: one.clientId }, NOT_TOLD);
       }
     }
   }

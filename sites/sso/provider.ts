@@ -15,7 +15,7 @@ import { clientName, isRegistered, nameClient, sectorOf, wrongInChange, wrongInC
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
 import { documentHost, wrongInDocument } from './documents.ts';
 import type { Fetches } from './fetches.ts';
-import { wrongInLogout } from './logouts.ts';
+import { NOT_TOLD, wrongInLogout } from './logouts.ts';
 import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
 import type { IssuerSecrets } from './secrets.ts';
@@ -62,6 +62,7 @@ export function createProvider(options: ProviderOptions): Provider {
   prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri) {
     return isRegistered(uri, this.postLogoutRedirectUris ?? []);
   };
+  letEverybodyLeave(provider, options.log);
   const clients = new Records('Client', options.store, options.clock);
   provider.on('authorization.success', ({ oidc }: KoaContextWithOIDC) => {
     clients
@@ -69,12 +70,28 @@ export function createProvider(options: ProviderOptions): Provider {
       .catch((err: unknown) => options.log.warn({ err }, 'a client may be forgotten before its time'));
   });
   provider.on('backchannel.error', (_context: KoaContextWithOIDC, err: Error, { clientId }: { clientId: string }) => {
-    options.log.warn({ err, client: clientId }, 'a site was not told that somebody left');
+    options.log.warn({ err, client: clientId }, NOT_TOLD);
   });
   provider.on('server_error', (context: KoaContextWithOIDC, err: Error) => {
     options.log.error({ err, path: context.path }, 'signing in failed');
   });
   return provider;
+}
+
+/** The library looks for each client of a session before it ends it: one that is away, or is none any more, would keep a person signed in. */
+function letEverybodyLeave({ Client }: Provider, log: Log): void {
+  const find = Client.find.bind(Client);
+  Client.find = async (id) => {
+    if (Provider.ctx?.oidc.route !== 'end_session_confirm') return await find(id);
+    // Sites by their names have no server that is told.
+    if (clientName(id) !== undefined) return undefined;
+    try {
+      return await find(id);
+    } catch (err) {
+      log.warn({ err, client: id }, NOT_TOLD);
+      return undefined;
+    }
+  };
 }
 
 /** As it stands in tokens: without the slash that an address without path has. */
