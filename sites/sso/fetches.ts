@@ -38,8 +38,8 @@ export type OutsideFetch = (url: URL, request: OutsideRequest) => Promise<Outsid
 export interface Outside {
   /** To the public internet, by https. */
   readonly strangers: OutsideFetch;
-  /** To this machine, by http. Used by an issuer of this machine alone, for sites of this machine. */
-  readonly thisMachine: OutsideFetch;
+  /** To this machine, by http. Used by an issuer of this machine alone, for sites of this machine. Absent: other machines reach it. */
+  readonly thisMachine?: OutsideFetch | undefined;
 }
 
 export interface FetchesOptions {
@@ -69,6 +69,15 @@ export class Fetches {
     this.#hosts = new TokenBuckets(
       () => new TokenBucket(1_000 / STRANGERS_OF_HOST_REST_MILLIS, () => performance.now(), STRANGERS_OF_HOST),
     );
+  }
+
+  get tellsThisMachine(): boolean {
+    return this.#thisMachine !== undefined;
+  }
+
+  get #thisMachine(): OutsideFetch | undefined {
+    const { outside, issuer } = this.#options;
+    return isLoopback(issuer.hostname) ? outside.thisMachine : undefined;
   }
 
   /** As oidc-provider asks: GET for documents and keys, POST for logouts. @throws RelaymintError. */
@@ -106,8 +115,7 @@ export class Fetches {
 
   /** So many at once, the others in turn. */
   async #tell(url: URL, request: OutsideRequest): Promise<OutsideAnswer> {
-    const { outside, issuer } = this.#options;
-    const send = url.protocol === 'http:' && isLoopback(issuer.hostname) ? outside.thisMachine : outside.strangers;
+    const send = (url.protocol === 'http:' ? this.#thisMachine : undefined) ?? this.#options.outside.strangers;
     if (this.#telling >= MAX_LOGOUTS_WAITING) return await tooMany();
     this.#telling += 1;
     const lane = (this.#next += 1) % LOGOUTS_AT_ONCE;

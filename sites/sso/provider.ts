@@ -157,7 +157,8 @@ function configuration(options: ProviderOptions): Configuration {
         ack: 'draft-02',
         allowFetch: (_context, clientId) => documentHost(clientId) !== undefined,
         allowClient: (_context, client) => {
-          const wrong = wrongInDocument({ ...client.metadata(), client_id: client.clientId }, issuer);
+          const metadata = { ...client.metadata(), client_id: client.clientId };
+          const wrong = wrongInDocument(metadata, options.fetches?.tellsThisMachine === true);
           if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
           return true;
         },
@@ -313,12 +314,12 @@ class GrantRecords extends Records {
 /** Sites by their names are clients too, without having registered. */
 class ClientRecords extends Records {
   readonly #directory: Directory;
-  readonly #issuer: URL;
+  readonly #tellsThisMachine: boolean;
 
-  constructor({ store, directory, clock, issuer }: ProviderOptions) {
+  constructor({ store, directory, clock, fetches }: ProviderOptions) {
     super('Client', store, clock);
     this.#directory = directory;
-    this.#issuer = issuer;
+    this.#tellsThisMachine = fetches?.tellsThisMachine === true;
   }
 
   override async find(id: string): Promise<AdapterPayload | undefined> {
@@ -331,7 +332,9 @@ class ClientRecords extends Records {
   override async upsert(id: string, payload: AdapterPayload): Promise<void> {
     const before = await super.find(id);
     const wrong =
-      wrongInClient(payload) ?? wrongInLogout(payload, this.#issuer) ?? (before && wrongInChange(before, payload));
+      wrongInClient(payload) ??
+      wrongInLogout(payload, this.#tellsThisMachine) ??
+      (before && wrongInChange(before, payload));
     if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
     await super.upsert(id, payload);
   }

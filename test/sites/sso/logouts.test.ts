@@ -248,6 +248,15 @@ describe('S20 S21: who registers', () => {
     expect((await registration(issuer, { redirect_uris: HERE })).status).toBe(201);
   });
 
+  it('has an issuer that other machines reach post to none either', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { strangers } = stack.use(ownWays());
+    const issuer = stack.use(await startIssuer({ outside: { strangers } }));
+    const metadata = { redirect_uris: HERE, backchannel_logout_uri: 'http://127.0.0.1:4711/out' };
+    expect((await registration(issuer, metadata)).status).toBe(400);
+    expect((await registration(issuer, { redirect_uris: HERE })).status).toBe(201);
+  });
+
   it('moves it nowhere else later', async () => {
     const own = { redirect_uris: HERE, backchannel_logout_uri: 'http://127.0.0.1:4711/out' };
     const { body } = await registration(local, own);
