@@ -11,7 +11,15 @@ import {
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
-import { clientName, isRegistered, nameClient, sectorOf, wrongInChange, wrongInClient } from './clients.ts';
+import {
+  clientName,
+  isRegistered,
+  nameClient,
+  sectorOf,
+  wrongAddress,
+  wrongInChange,
+  wrongInClient,
+} from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
 import { documentHost, wrongInDocument } from './documents.ts';
 import type { Fetches } from './fetches.ts';
@@ -26,6 +34,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 /** How long a person has to sign in and consent. */
 const INTERACTION_SECONDS = 15 * MINUTE;
+/** No client has it. */
+const ADDRESSES = 'relaymint_addresses';
 /** How long a look-up of a name may take before a request fails. */
 const LOOK_UP_MILLIS = 10_000;
 
@@ -131,6 +141,15 @@ function configuration(options: ProviderOptions): Configuration {
     // The same client may have registered an address more since.
     allowOmittingSingleRegisteredRedirectUri: false,
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    extraClientMetadata: {
+      // Looked at before anything else: the library reads addresses before it looks whether they are any, and would call that a fault of ours.
+      properties: [ADDRESSES],
+      validator: (_context, _field, _value, metadata) => {
+        delete metadata[ADDRESSES];
+        const wrong = wrongAddress(metadata['redirect_uris']);
+        if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
+      },
+    },
     clientDefaults: { subject_type: 'pairwise', grant_types: ['authorization_code', 'refresh_token'] },
     pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
     rotateRefreshToken: true,
