@@ -12,8 +12,8 @@ import type { Directory } from './contract.ts';
 import { clientSector, hostSector, nameSector, type Sector } from './subject.ts';
 
 const WEB3 = '.web3';
-/** Says to the library which tenure of the name it is; nothing is fetched from there. */
-const TENURE = /^https:\/\/([^/]+)\/tenure\/(\d+)$/;
+/** Says to the library whose tenure of the name it is; nothing is fetched from there. */
+const TENURE = /^https:\/\/[^/]+\/tenure\/(\d+)\/(\d+)$/;
 
 /** undefined: nobody registers under such an id. */
 export function clientName(clientId: string): string | undefined {
@@ -98,7 +98,7 @@ export async function nameClient(
     post_logout_redirect_uris: at(client.signedOut),
     subject_type: 'pairwise',
     // A site under one name at several addresses is one site.
-    sector_identifier_uri: `https://${name}/tenure/${client.holding.registeredAt}`,
+    sector_identifier_uri: `https://${name}/tenure/${client.holding.registeredAt}/${client.holding.transfers}`,
   };
 }
 
@@ -136,9 +136,9 @@ function withoutPort(uri: string): string | undefined {
 export function sectorOf({ clientId, redirectUris = [], sectorIdentifierUri }: SectorClient): Sector {
   const name = clientName(clientId);
   if (name === undefined) return registeredSector(redirectUris) ?? clientSector(clientId);
-  const tenure = TENURE.exec(sectorIdentifierUri ?? '')?.[2];
-  if (tenure === undefined) throw new TypeError('a site by its name has its tenure');
-  return nameSector({ name, registeredAt: unixSeconds(BigInt(tenure)) });
+  const [, registeredAt, transfers] = TENURE.exec(sectorIdentifierUri ?? '') ?? [];
+  if (registeredAt === undefined) throw new TypeError('a site by its name has its tenure');
+  return nameSector({ name, registeredAt: unixSeconds(BigInt(registeredAt)), transfers: Number(transfers) });
 }
 
 export interface SectorClient {

@@ -303,7 +303,7 @@ function recordsOf(model: string, options: ProviderOptions): Records {
   return model === 'Grant' ? new GrantRecords(options) : new Records(model, options.store, options.clock);
 }
 
-/** What a person allowed to a site by its name is over with the site's tenure: whoever has the name next has to ask. */
+/** What a person allowed to a site by its name is over when it lapses or is given away: whoever has the name next has to ask. */
 class GrantRecords extends Records {
   readonly #directory: Directory;
 
@@ -326,7 +326,7 @@ class GrantRecords extends Records {
     const name = clientName(clientId);
     if (name === undefined) return undefined;
     const holding = await this.#directory.holding(name, AbortSignal.timeout(LOOK_UP_MILLIS));
-    return holding?.isActive === true ? String(holding.registeredAt) : 'none';
+    return holding?.isActive === true ? `${holding.registeredAt} ${holding.transfers}` : 'none';
   }
 }
 
