@@ -96,7 +96,7 @@ export class Fetches {
   async #readOf(url: URL, request: OutsideRequest): Promise<OutsideAnswer> {
     const about = url.href;
     const last = this.#read.known(about, STRANGERS_KEPT_MILLIS)?.answer;
-    const known = last instanceof Error ? this.#read.known(about, STRANGERS_FAILED_MILLIS)?.answer : last;
+    const known = isGood(last) ? last : this.#read.known(about, STRANGERS_FAILED_MILLIS)?.answer;
     if (known === undefined && !this.#hosts.of(url.hostname).take()) return await tooMany();
     const answer = known ?? (await (this.#read.ask(about, () => this.#ask(url, request)) ?? tooMany()));
     if (answer instanceof Error) throw answer;
@@ -123,6 +123,10 @@ export class Fetches {
     this.#told[lane] = mine.catch(() => undefined);
     return await mine.finally(() => (this.#telling -= 1));
   }
+}
+
+function isGood(answer: Kept | undefined): boolean {
+  return answer !== undefined && !(answer instanceof Error) && answer.status === 200;
 }
 
 function tooMany(): Promise<never> {

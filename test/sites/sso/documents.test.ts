@@ -4,7 +4,7 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import * as oidc from 'openid-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { STRANGERS_OF_HOST } from '../../../core/limits.ts';
+import { STRANGERS_FAILED_MILLIS, STRANGERS_OF_HOST } from '../../../core/limits.ts';
 import { declarePurpose, fetchFromStrangers, fetchFromThisMachine } from '../../../node/transport/index.ts';
 import { wrongInDocument } from '../../../sites/sso/documents.ts';
 import { Internet } from '../../strangers/internet.ts';
@@ -220,6 +220,15 @@ describe('S21: who names an address', () => {
     const other = { client_id: 'https://other.example/client.json', redirect_uris: ['https://other.example/back'] };
     documents.set('/client.json', { ...PLAIN, ...other });
     expect((await told(other.client_id, 'https://other.example/back'))[0]).toBe(303);
+  });
+
+  it('cannot keep a site away for long that answered wrongly once', async () => {
+    documents.delete('/client.json');
+    expect((await told(ID))[0]).toBe(400);
+    documents.set('/client.json', PLAIN);
+    expect((await told(ID))[0]).toBe(400);
+    issuer.clock.ahead = STRANGERS_FAILED_MILLIS;
+    expect([(await told(ID))[0], read]).toStrictEqual([303, ['/client.json', '/client.json']]);
   });
 
   it('is told nothing by an issuer of this machine', async () => {
