@@ -77,7 +77,7 @@ function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
   if (['/auth', '/account', '/session/end'].includes(plain)) return 'sign-in';
   // Each names a client, which may have to be read elsewhere.
   if (plain === '/token') return 'token';
-  if (/^\/(?:token|reg)\//.test(plain)) return 'look-up';
+  if (/^\/(?:token|reg)\//.test(plain) || plain === '/session/end/success') return 'look-up';
   return undefined;
 }
 

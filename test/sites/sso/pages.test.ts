@@ -247,6 +247,7 @@ describe('S20: what looking at pages makes an issuer keep', () => {
     }
     expect(() => come('POST', '/token/introspection')).toThrow('too often');
     expect(() => come('GET', '/reg/x')).toThrow('too often');
+    expect(() => come('GET', '/session/end/success?client_id=x')).toThrow('too often');
     for (const url of ['/token', '/auth', '/reg']) expect(() => come('POST', url)).not.toThrow();
   });
 
