@@ -651,7 +651,7 @@ export const STRANGERS_REST_MILLIS = 50;
 /** The same of one host: ours must be no means to flood another. 8 at once, then one in two seconds. */
 export const STRANGERS_OF_HOST = 8;
 export const STRANGERS_OF_HOST_REST_MILLIS = 2_000;
-/** Answers that are remembered: 2.5 MiB. And for how long, milliseconds; those that were none, for less. */
+/** Answers that are remembered, with their headers, of which there are 16 KiB at most: 10 MiB. And for how long, milliseconds; those that were none, for less. */
 export const STRANGERS_KEPT = 512;
 export const STRANGERS_KEPT_MILLIS = 60_000;
 export const STRANGERS_FAILED_MILLIS = 10_000;

@@ -18,6 +18,7 @@ import { isLoopback } from '../../node/transport/index.ts';
 import type { PublisherKey } from '../../sites/blocks/index.ts';
 import type { SolanaChain } from '../../sites/siws/index.ts';
 import { createDirectory } from './directory.ts';
+import { outsideAt } from './outside.ts';
 
 export interface IssuerSettings {
   readonly dataDir: string;
@@ -72,7 +73,7 @@ export async function startIssuer(settings: IssuerSettings): Promise<RunningIssu
       directory: createDirectory(settings),
       // TLS is a proxy's. Where only this machine can connect, what that proxy says of its visitors is believed.
       isBehindProxy: isLoopback(address),
-      outside: settings.outside,
+      outside: outsideAt(address, settings.outside),
       network: NETWORKS[chain] ?? 'localnet',
       chain,
       wallet: settings.wallet,

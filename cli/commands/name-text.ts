@@ -96,7 +96,8 @@ export function nameValue({ name, record, yearPrice, now }: NameSituation): obje
   };
 }
 
-function recoveryValue({ key, delay, pending }: NameRecovery): object {
+/** For programs. */
+export function recoveryValue({ key, delay, pending }: NameRecovery): object {
   return { key, delaySeconds: delay, ...(pending && { pending: { to: pending.to, at: String(pending.at) } }) };
 }
 

@@ -25,6 +25,7 @@ import { openNode, signerOf, type RunningNode } from '../../app/node/index.ts';
 import type * as OwnModule from '../../app/roles/own-profile.ts';
 import type * as ReadModule from '../../app/roles/profile.ts';
 import { baseSection, hostsWanted, settingsOf, site as siteRole, type BaseValues } from '../../app/roles/index.ts';
+import type { LedgerReader } from '../../ledger/contract.ts';
 import { readKeyFile } from '../../ledger/solana/index.ts';
 import { readManifestFile } from '../../sites/manifest/index.ts';
 import {
@@ -33,13 +34,14 @@ import {
   parseConsent,
   profileJson,
   signConsent,
+  type Profile,
   type WalletConsent,
 } from '../../sites/profile/index.ts';
 import { addCommonOptions, walletFile, type CommonOptions, type WalletOptions } from '../options.ts';
-import { createLog, createOutput, createProgress, createStatus } from '../output.ts';
+import { createLog, createOutput, createProgress, createStatus, type Output } from '../output.ts';
 import { addSettings, argumentOf } from '../settings.ts';
 import { recoverCommand } from './name-recovery.ts';
-import { priceText, recoveryWarning, registrationText, staleText } from './name-text.ts';
+import { priceText, recoveryValue, recoveryWarning, registrationText, staleText } from './name-text.ts';
 import { parseLink, parseMessagingKey, profileLines } from './profile-text.ts';
 import { assertApart } from './site-publish.ts';
 import { openLedger, walletSubcommand } from './transact.ts';
@@ -293,10 +295,29 @@ async function show(name: string, options: ShowOptions): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const node = stack.use(await opened(nodeSettings(options), lifecycle.signal));
   const { readProfile } = await loadReader();
-  const { profile, record } = await readProfile(node, { name, relays: options.relays, signal: lifecycle.signal });
-  const found = profileJson(profile);
-  output.value(found);
-  output.line(`${recoveryWarning(record, await node.ledger.now())}${profileLines(found)}`);
+  await showProfile(name, {
+    ledger: node.ledger,
+    read: async () => (await readProfile(node, { name, relays: options.relays, signal: lifecycle.signal })).profile,
+    output,
+    warn: (text) => process.stderr.write(text),
+  });
+}
+
+export interface Showing {
+  readonly ledger: Pick<LedgerReader, 'name' | 'now'>;
+  readonly read: () => Promise<Profile>;
+  readonly output: Output;
+  readonly warn: (text: string) => void;
+}
+
+/** That it is being recovered is said first: an owner has to see it also where nobody has the profile. */
+export async function showProfile(name: string, { ledger, read, output, warn }: Showing): Promise<void> {
+  const record = await ledger.name(name);
+  const warning = record === undefined ? '' : recoveryWarning(record, await ledger.now());
+  if (warning !== '') warn(warning);
+  const found = profileJson(await read());
+  output.value({ ...found, ...(record?.recovery && { recovery: recoveryValue(record.recovery) }) });
+  output.line(profileLines(found));
 }
 
 async function consent(name: string, options: WalletOptions): Promise<void> {

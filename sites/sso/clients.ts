@@ -12,12 +12,20 @@ import type { Directory } from './contract.ts';
 import { clientSector, hostSector, nameSector, type Sector } from './subject.ts';
 
 const WEB3 = '.web3';
-/** Says to the library which tenure of the name it is; nothing is fetched from there. */
-const TENURE = /^https:\/\/([^/]+)\/tenure\/(\d+)$/;
+/** Says to the library whose tenure of the name it is; nothing is fetched from there. */
+const TENURE = /^https:\/\/[^/]+\/tenure\/(\d+)\/(\d+)$/;
 
 /** undefined: nobody registers under such an id. */
 export function clientName(clientId: string): string | undefined {
   return clientId.endsWith(WEB3) && isName(clientId) && parseName(clientId).name === clientId ? clientId : undefined;
+}
+
+const addressesSchema = z.array(z.string().refine((uri) => URL.canParse(uri)));
+
+/** Of the addresses that a client gives, if it gives any. */
+export function wrongAddress(redirectUris: unknown): string | undefined {
+  const isRead = redirectUris === undefined || addressesSchema.safeParse(redirectUris).success;
+  return isRead ? undefined : 'redirect_uris has to be a list of addresses';
 }
 
 /** What a client that registers may not ask for: addresses that the issuer would fetch, and to be known as the same at several hosts. */
@@ -25,7 +33,10 @@ export function wrongInClient(metadata: AdapterPayload): string | undefined {
   const fetched = ['jwks_uri', 'sector_identifier_uri'].find((field) => metadata[field] !== undefined);
   if (fetched !== undefined) return `${fetched} is not taken: it would have to be fetched`;
   if (JSON.stringify(metadata).length > MAX_CLIENT_LETTERS) return 'it says too much of itself';
-  const redirects = z.array(z.string()).parse(metadata['redirect_uris']);
+  const wrong = wrongAddress(metadata['redirect_uris']);
+  if (wrong !== undefined) return wrong;
+  const { redirect_uris: redirects = [] } = metadata;
+  if (redirects.length === 0) return 'redirect_uris are missing: it does not say where it sends people back to';
   const open = redirects.find((uri) => isReadOnTheWay(new URL(uri)));
   if (open !== undefined) return `${open} is not taken: others read what is sent there; use https`;
   // What a program's own scheme calls its host is nobody's, and would be shown as one.
@@ -87,7 +98,7 @@ export async function nameClient(
     post_logout_redirect_uris: at(client.signedOut),
     subject_type: 'pairwise',
     // A site under one name at several addresses is one site.
-    sector_identifier_uri: `https://${name}/tenure/${client.holding.registeredAt}`,
+    sector_identifier_uri: `https://${name}/tenure/${client.holding.registeredAt}/${client.holding.transfers}`,
   };
 }
 
@@ -125,9 +136,9 @@ function withoutPort(uri: string): string | undefined {
 export function sectorOf({ clientId, redirectUris = [], sectorIdentifierUri }: SectorClient): Sector {
   const name = clientName(clientId);
   if (name === undefined) return registeredSector(redirectUris) ?? clientSector(clientId);
-  const tenure = TENURE.exec(sectorIdentifierUri ?? '')?.[2];
-  if (tenure === undefined) throw new TypeError('a site by its name has its tenure');
-  return nameSector({ name, registeredAt: unixSeconds(BigInt(tenure)) });
+  const [, registeredAt, transfers] = TENURE.exec(sectorIdentifierUri ?? '') ?? [];
+  if (registeredAt === undefined) throw new TypeError('a site by its name has its tenure');
+  return nameSector({ name, registeredAt: unixSeconds(BigInt(registeredAt)), transfers: Number(transfers) });
 }
 
 export interface SectorClient {

@@ -24,7 +24,7 @@ export interface NameHolding {
   readonly owner: LedgerAddress;
   /** When this tenure began: a name that lapsed and was registered again is another. */
   readonly registeredAt: UnixSeconds;
-  /** How often it was given away since: tells one hand from the next, which an address does not where a lost wallet was replaced. */
+  /** How often it was ever given away: tells one hand from the next, which an address does not where a lost wallet was replaced. */
   readonly transfers: number;
   readonly isActive: boolean;
 }

@@ -30,7 +30,7 @@ function isOfName(hostname: string): boolean {
 /** What a document may not say. */
 export function wrongInDocument(
   metadata: AdapterPayload & { readonly client_id: string },
-  issuer: URL,
+  tellsThisMachine: boolean,
 ): string | undefined {
   const { client_id: clientId, jwks_uri: keys, ...rest } = metadata;
   const host = documentHost(clientId);
@@ -40,7 +40,7 @@ export function wrongInDocument(
   const { redirect_uris: back = [], post_logout_redirect_uris: gone = [] } = rest;
   const foreign = [...back, ...gone].find((uri) => isElsewhere(new URL(uri)) && !isOwn(uri));
   if (foreign !== undefined) return 'it sends people back to another host';
-  return wrongInClient(rest) ?? wrongInLogout(rest, issuer);
+  return wrongInClient(rest) ?? wrongInLogout(rest, tellsThisMachine);
 }
 
 /** Not a program on the visitor's own machine. */

@@ -38,8 +38,8 @@ export type OutsideFetch = (url: URL, request: OutsideRequest) => Promise<Outsid
 export interface Outside {
   /** To the public internet, by https. */
   readonly strangers: OutsideFetch;
-  /** To this machine, by http. Used by an issuer of this machine alone, for sites of this machine. */
-  readonly thisMachine: OutsideFetch;
+  /** To this machine, by http. Used by an issuer of this machine alone, for sites of this machine. Absent: other machines reach it. */
+  readonly thisMachine?: OutsideFetch | undefined;
 }
 
 export interface FetchesOptions {
@@ -71,6 +71,15 @@ export class Fetches {
     );
   }
 
+  get tellsThisMachine(): boolean {
+    return this.#thisMachine !== undefined;
+  }
+
+  get #thisMachine(): OutsideFetch | undefined {
+    const { outside, issuer } = this.#options;
+    return isLoopback(issuer.hostname) ? outside.thisMachine : undefined;
+  }
+
   /** As oidc-provider asks: GET for documents and keys, POST for logouts. @throws RelaymintError. */
   async fetch(url: URL, { method, headers, body }: RequestInit = {}): Promise<Response> {
     const sent = Object.fromEntries([...new Headers(headers)].filter(([name]) => name !== 'user-agent'));
@@ -87,7 +96,7 @@ export class Fetches {
   async #readOf(url: URL, request: OutsideRequest): Promise<OutsideAnswer> {
     const about = url.href;
     const last = this.#read.known(about, STRANGERS_KEPT_MILLIS)?.answer;
-    const known = last instanceof Error ? this.#read.known(about, STRANGERS_FAILED_MILLIS)?.answer : last;
+    const known = isGood(last) ? last : this.#read.known(about, STRANGERS_FAILED_MILLIS)?.answer;
     if (known === undefined && !this.#hosts.of(url.hostname).take()) return await tooMany();
     const answer = known ?? (await (this.#read.ask(about, () => this.#ask(url, request)) ?? tooMany()));
     if (answer instanceof Error) throw answer;
@@ -106,8 +115,7 @@ export class Fetches {
 
   /** So many at once, the others in turn. */
   async #tell(url: URL, request: OutsideRequest): Promise<OutsideAnswer> {
-    const { outside, issuer } = this.#options;
-    const send = url.protocol === 'http:' && isLoopback(issuer.hostname) ? outside.thisMachine : outside.strangers;
+    const send = (url.protocol === 'http:' ? this.#thisMachine : undefined) ?? this.#options.outside.strangers;
     if (this.#telling >= MAX_LOGOUTS_WAITING) return await tooMany();
     this.#telling += 1;
     const lane = (this.#next += 1) % LOGOUTS_AT_ONCE;
@@ -115,6 +123,10 @@ export class Fetches {
     this.#told[lane] = mine.catch(() => undefined);
     return await mine.finally(() => (this.#telling -= 1));
   }
+}
+
+function isGood(answer: Kept | undefined): boolean {
+  return answer !== undefined && !(answer instanceof Error) && answer.status === 200;
 }
 
 function tooMany(): Promise<never> {

@@ -10,9 +10,9 @@ import type { HeldGrant } from './records.ts';
 
 /**
  * A client that registers is anybody, and we post there what it names: so only to where its visitors are sent back to, at the same port. To this
- * machine only an issuer of this machine posts; whoever signs in there is on it, and saw where they go.
+ * machine only an issuer of this machine posts (`tellsThisMachine`); whoever signs in there is on it, and saw where they go.
  */
-export function wrongInLogout(metadata: AdapterPayload, issuer: URL): string | undefined {
+export function wrongInLogout(metadata: AdapterPayload, tellsThisMachine: boolean): string | undefined {
   const { backchannel_logout_uri: uri, redirect_uris: redirects = [] } = metadata;
   if (uri === undefined) return undefined;
   const field = 'backchannel_logout_uri';
@@ -20,12 +20,13 @@ export function wrongInLogout(metadata: AdapterPayload, issuer: URL): string | u
   const url = new URL(uri);
   if (url.username !== '' || url.password !== '' || url.hash !== '') return `${field} is not taken: write it plainly`;
   const isHere = isLoopback(url.hostname);
-  const isTaken =
-    url.protocol === 'https:' ? !isHere : url.protocol === 'http:' && isHere && isLoopback(issuer.hostname);
+  const isTaken = url.protocol === 'https:' ? !isHere : url.protocol === 'http:' && isHere && tellsThisMachine;
   if (!isTaken) return `${field} is not taken: use https`;
   const isOwn = redirects.some((redirect) => new URL(redirect).origin === url.origin);
   return isOwn ? undefined : `${field} is not taken: it has to be at the host and port of redirect_uris`;
 }
+
+export const NOT_TOLD = 'a site was not told that somebody left';
 
 /** What the library has, and its types do not. */
 interface Told {
@@ -69,7 +70,7 @@ export class Logouts implements AsyncDisposable {
       try {
         await this.#tell(one);
       } catch (err) {
-        this.#options.log.warn({ err, client: one.clientId }, 'a site was not told that somebody left');
+        this.#options.log.warn({ err, client: one.clientId }, NOT_TOLD);
       }
     }
   }

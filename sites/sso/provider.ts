@@ -11,11 +11,19 @@ import {
 import { RelaymintError, isRelaymintError } from '../../core/errors.ts';
 import type { Clock, Log } from '../../core/ports.ts';
 import { CLAIMS_OF_SCOPES, SCOPES, claimsOf } from './claims.ts';
-import { clientName, isRegistered, nameClient, sectorOf, wrongInChange, wrongInClient } from './clients.ts';
+import {
+  clientName,
+  isRegistered,
+  nameClient,
+  sectorOf,
+  wrongAddress,
+  wrongInChange,
+  wrongInClient,
+} from './clients.ts';
 import type { Directory, IssuerStore, NameHolding } from './contract.ts';
 import { documentHost, wrongInDocument } from './documents.ts';
 import type { Fetches } from './fetches.ts';
-import { wrongInLogout } from './logouts.ts';
+import { NOT_TOLD, wrongInLogout } from './logouts.ts';
 import { Html, logoutPage, messagePage, shown, writePage, type Page } from './pages.ts';
 import { Records } from './records.ts';
 import type { IssuerSecrets } from './secrets.ts';
@@ -26,6 +34,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 /** How long a person has to sign in and consent. */
 const INTERACTION_SECONDS = 15 * MINUTE;
+/** No client has it. */
+const ADDRESSES = 'relaymint_addresses';
 /** How long a look-up of a name may take before a request fails. */
 const LOOK_UP_MILLIS = 10_000;
 
@@ -62,6 +72,7 @@ export function createProvider(options: ProviderOptions): Provider {
   prototype.postLogoutRedirectUriAllowed = function postLogoutRedirectUriAllowed(uri) {
     return isRegistered(uri, this.postLogoutRedirectUris ?? []);
   };
+  letEverybodyLeave(provider, options.log);
   const clients = new Records('Client', options.store, options.clock);
   provider.on('authorization.success', ({ oidc }: KoaContextWithOIDC) => {
     clients
@@ -69,12 +80,28 @@ export function createProvider(options: ProviderOptions): Provider {
       .catch((err: unknown) => options.log.warn({ err }, 'a client may be forgotten before its time'));
   });
   provider.on('backchannel.error', (_context: KoaContextWithOIDC, err: Error, { clientId }: { clientId: string }) => {
-    options.log.warn({ err, client: clientId }, 'a site was not told that somebody left');
+    options.log.warn({ err, client: clientId }, NOT_TOLD);
   });
   provider.on('server_error', (context: KoaContextWithOIDC, err: Error) => {
     options.log.error({ err, path: context.path }, 'signing in failed');
   });
   return provider;
+}
+
+/** The library looks for each client of a session before it ends it: one that is away, or is none any more, would keep a person signed in. */
+function letEverybodyLeave({ Client }: Provider, log: Log): void {
+  const find = Client.find.bind(Client);
+  Client.find = async (id) => {
+    if (Provider.ctx?.oidc.route !== 'end_session_confirm') return await find(id);
+    // Sites by their names have no server that is told.
+    if (clientName(id) !== undefined) return undefined;
+    try {
+      return await find(id);
+    } catch (err) {
+      log.warn({ err, client: id }, NOT_TOLD);
+      return undefined;
+    }
+  };
 }
 
 /** As it stands in tokens: without the slash that an address without path has. */
@@ -114,6 +141,15 @@ function configuration(options: ProviderOptions): Configuration {
     // The same client may have registered an address more since.
     allowOmittingSingleRegisteredRedirectUri: false,
     clientAuthMethods: ['client_secret_basic', 'client_secret_post', 'private_key_jwt', 'none'],
+    extraClientMetadata: {
+      // Looked at before anything else: the library reads addresses before it looks whether they are any, and would call that a fault of ours.
+      properties: [ADDRESSES],
+      validator: (_context, _field, _value, metadata) => {
+        delete metadata[ADDRESSES];
+        const wrong = wrongAddress(metadata['redirect_uris']);
+        if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
+      },
+    },
     clientDefaults: { subject_type: 'pairwise', grant_types: ['authorization_code', 'refresh_token'] },
     pkce: { required: (_context, client) => client.clientAuthMethod === 'none' },
     rotateRefreshToken: true,
@@ -140,7 +176,8 @@ function configuration(options: ProviderOptions): Configuration {
         ack: 'draft-02',
         allowFetch: (_context, clientId) => documentHost(clientId) !== undefined,
         allowClient: (_context, client) => {
-          const wrong = wrongInDocument({ ...client.metadata(), client_id: client.clientId }, issuer);
+          const metadata = { ...client.metadata(), client_id: client.clientId };
+          const wrong = wrongInDocument(metadata, options.fetches?.tellsThisMachine === true);
           if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
           return true;
         },
@@ -266,7 +303,7 @@ function recordsOf(model: string, options: ProviderOptions): Records {
   return model === 'Grant' ? new GrantRecords(options) : new Records(model, options.store, options.clock);
 }
 
-/** What a person allowed to a site by its name is over with the site's tenure: whoever has the name next has to ask. */
+/** What a person allowed to a site by its name is over when it lapses or is given away: whoever has the name next has to ask. */
 class GrantRecords extends Records {
   readonly #directory: Directory;
 
@@ -289,19 +326,19 @@ class GrantRecords extends Records {
     const name = clientName(clientId);
     if (name === undefined) return undefined;
     const holding = await this.#directory.holding(name, AbortSignal.timeout(LOOK_UP_MILLIS));
-    return holding?.isActive === true ? String(holding.registeredAt) : 'none';
+    return holding?.isActive === true ? `${holding.registeredAt} ${holding.transfers}` : 'none';
   }
 }
 
 /** Sites by their names are clients too, without having registered. */
 class ClientRecords extends Records {
   readonly #directory: Directory;
-  readonly #issuer: URL;
+  readonly #tellsThisMachine: boolean;
 
-  constructor({ store, directory, clock, issuer }: ProviderOptions) {
+  constructor({ store, directory, clock, fetches }: ProviderOptions) {
     super('Client', store, clock);
     this.#directory = directory;
-    this.#issuer = issuer;
+    this.#tellsThisMachine = fetches?.tellsThisMachine === true;
   }
 
   override async find(id: string): Promise<AdapterPayload | undefined> {
@@ -314,7 +351,9 @@ class ClientRecords extends Records {
   override async upsert(id: string, payload: AdapterPayload): Promise<void> {
     const before = await super.find(id);
     const wrong =
-      wrongInClient(payload) ?? wrongInLogout(payload, this.#issuer) ?? (before && wrongInChange(before, payload));
+      wrongInClient(payload) ??
+      wrongInLogout(payload, this.#tellsThisMachine) ??
+      (before && wrongInChange(before, payload));
     if (wrong !== undefined) throw new errors.InvalidClientMetadata(wrong);
     await super.upsert(id, payload);
   }

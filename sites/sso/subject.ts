@@ -66,9 +66,13 @@ export function isHeld(tenure: ProfileTenure, holding: NameHolding | undefined):
 /** Sites that know a person as the same subject. */
 export type Sector = string;
 
-/** Of a site by its name: whatever address its visitors came by. A name that was registered anew is another site. */
-export function nameSector({ name, registeredAt }: Pick<NameHolding, 'name' | 'registeredAt'>): Sector {
-  return `name:${name}:${registeredAt}`;
+/** Of a site by its name: whatever address its visitors came by. A name that was registered anew, or given away, is another site. */
+export function nameSector({
+  name,
+  registeredAt,
+  transfers,
+}: Pick<NameHolding, 'name' | 'registeredAt' | 'transfers'>): Sector {
+  return `name:${name}:${registeredAt}:${transfers}`;
 }
 
 /** Of other sites: the host that all their addresses have, under any port. @throws RelaymintError INVALID_ARGUMENT when that is no single one. */

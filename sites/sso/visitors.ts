@@ -29,6 +29,8 @@ const BOUNDS = {
   registration: { ofOne: MAX_REGISTRATIONS_PER_ADDRESS, ofAll: MAX_REGISTRATIONS },
   // A site's server asks for all its visitors.
   token: { ofOne: MAX_SIGN_INS, ofAll: 4 * MAX_SIGN_INS },
+  // One that asks here for each request of theirs must not run out of sign-ins.
+  'look-up': { ofOne: MAX_SIGN_INS, ofAll: 4 * MAX_SIGN_INS },
 } as const satisfies Record<string, Bounds>;
 type Deed = keyof typeof BOUNDS;
 
@@ -48,6 +50,7 @@ export class Visitors {
       'sign-in': new Count(BOUNDS['sign-in'], clock),
       registration: new Count(BOUNDS.registration, clock),
       token: new Count(BOUNDS.token, clock),
+      'look-up': new Count(BOUNDS['look-up'], clock),
     };
   }
 
@@ -73,7 +76,8 @@ function deedOf({ method, url = '' }: IncomingMessage): Deed | undefined {
   if (method === 'POST' && plain === '/reg') return 'registration';
   if (['/auth', '/account', '/permit', '/permit/login', '/session/end'].includes(plain)) return 'sign-in';
   // Each names a client, which may have to be read elsewhere.
-  if (plain === '/token' || /^\/(?:token|reg)\//.test(plain)) return 'token';
+  if (plain === '/token') return 'token';
+  if (/^\/(?:token|reg)\//.test(plain) || plain === '/session/end/success') return 'look-up';
   return undefined;
 }
 

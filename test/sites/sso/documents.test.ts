@@ -4,8 +4,9 @@ import { AsyncDisposableStack } from '@whatwg-node/disposablestack';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import * as oidc from 'openid-client';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { STRANGERS_OF_HOST } from '../../../core/limits.ts';
+import { STRANGERS_FAILED_MILLIS, STRANGERS_OF_HOST } from '../../../core/limits.ts';
 import { declarePurpose, fetchFromStrangers, fetchFromThisMachine } from '../../../node/transport/index.ts';
+import { wrongInDocument } from '../../../sites/sso/documents.ts';
 import { Internet } from '../../strangers/internet.ts';
 import {
   Browser,
@@ -145,6 +146,11 @@ describe('S21: what a document may not say', () => {
     ['to send people where others listen', { redirect_uris: ['http://shop.example/back'] }],
     ['to have keys elsewhere', { jwks_uri: 'https://victim.example/keys' }],
     ['to have keys here', { jwks_uri: 'https://127.0.0.1/keys' }],
+    ['nothing of where it sends people', { redirect_uris: undefined }],
+    ['that this is no address', { redirect_uris: ['back'] }],
+    ['that it is one address', { redirect_uris: BACK }],
+    ['that these are none', { redirect_uris: [1] }],
+    ['to send people nowhere', { response_types: [], grant_types: ['refresh_token'], redirect_uris: undefined }],
     ['to be known with others', { sector_identifier_uri: `${SHOP}/sector` }],
     ['to be told elsewhere', { backchannel_logout_uri: 'https://victim.example/out' }],
     [
@@ -162,6 +168,12 @@ describe('S21: what a document may not say', () => {
     ] as unknown[]);
     expect(read.filter((path) => path !== '/client.json')).toStrictEqual([]);
     expect(internet.looked).toStrictEqual(['shop.example']);
+  });
+});
+
+describe('S21: a document that says nothing of where it sends people', () => {
+  it.each([{}, { redirect_uris: [] }])('is told so: %o', (said) => {
+    expect(wrongInDocument({ client_id: ID, ...said }, false)).toContain('redirect_uris');
   });
 });
 
@@ -208,6 +220,15 @@ describe('S21: who names an address', () => {
     const other = { client_id: 'https://other.example/client.json', redirect_uris: ['https://other.example/back'] };
     documents.set('/client.json', { ...PLAIN, ...other });
     expect((await told(other.client_id, 'https://other.example/back'))[0]).toBe(303);
+  });
+
+  it('cannot keep a site away for long that answered wrongly once', async () => {
+    documents.delete('/client.json');
+    expect((await told(ID))[0]).toBe(400);
+    documents.set('/client.json', PLAIN);
+    expect((await told(ID))[0]).toBe(400);
+    issuer.clock.ahead = STRANGERS_FAILED_MILLIS;
+    expect([(await told(ID))[0], read]).toStrictEqual([303, ['/client.json', '/client.json']]);
   });
 
   it('is told nothing by an issuer of this machine', async () => {

@@ -13,6 +13,7 @@ import {
   fetchFromStrangers,
   fetchFromThisMachine,
 } from '../../../node/transport/index.ts';
+import { RelaymintError } from '../../../core/errors.ts';
 import type { Outside } from '../../../sites/sso/index.ts';
 import { answerByHand, readChallenge } from '../../../sites/siws/index.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
@@ -20,7 +21,9 @@ import { Internet } from '../../strangers/internet.ts';
 import {
   Browser,
   KeptLog,
+  Names,
   ask,
+  openPlace,
   proxyOf,
   redeem,
   register,
@@ -245,6 +248,15 @@ describe('S20 S21: who registers', () => {
     expect((await registration(issuer, { redirect_uris: HERE })).status).toBe(201);
   });
 
+  it('has an issuer that other machines reach post to none either', async () => {
+    await using stack = new AsyncDisposableStack();
+    const { strangers } = stack.use(ownWays());
+    const issuer = stack.use(await startIssuer({ outside: { strangers } }));
+    const metadata = { redirect_uris: HERE, backchannel_logout_uri: 'http://127.0.0.1:4711/out' };
+    expect((await registration(issuer, metadata)).status).toBe(400);
+    expect((await registration(issuer, { redirect_uris: HERE })).status).toBe(201);
+  });
+
   it('moves it nowhere else later', async () => {
     const own = { redirect_uris: HERE, backchannel_logout_uri: 'http://127.0.0.1:4711/out' };
     const { body } = await registration(local, own);
@@ -291,5 +303,64 @@ describe('S20 S21: who registers', () => {
     issuer.clock.ahead = HOUR;
     await leave(issuer, browser, await visit(), client);
     expect([internet.dialed, site.seen]).toStrictEqual([dialed, ['POST /out']]);
+  });
+});
+
+describe('a site that is not what it was', () => {
+  it('keeps nobody from signing out, and no other site from being told', async () => {
+    await using stack = new AsyncDisposableStack();
+    const place = stack.use(await openPlace());
+    const internet = stack.use(new Internet(['shop.example']));
+    const ways = { policy: internet, purpose: PURPOSE, authorities: internet.authorities };
+    const outside = { strangers: fetchFromStrangers(ways), thisMachine: fetchFromThisMachine(ways) };
+    const [names, log, signer] = [new Names(), new KeptLog(), wallet()];
+    const start = async (): Promise<TestIssuer> =>
+      await startIssuer({ at: new URL('https://id.example.org'), place, outside, names, log });
+    const site = new Site();
+    const back = 'https://shop.example/back';
+    const described = { client_id: 'https://shop.example/client.json', token_endpoint_auth_method: 'none' };
+    let document: object = { ...described, redirect_uris: [back] };
+    await internet.site('shop.example', AT, (request, response) => {
+      if (request.method === 'GET')
+        response.setHeader('Content-Type', 'application/json').end(JSON.stringify(document));
+      else void site.answer(request).then(() => response.end());
+    });
+    names.hold('news.web3', wallet().address);
+    names.clients.set('news.web3', { redirects: ['/in'], signedOut: [] });
+
+    const first = await start();
+    const through = proxyOf(first);
+    const execute = [oidc.allowInsecureRequests];
+    const known = async (id: string): Promise<oidc.Configuration> =>
+      await oidc.discovery(first.url, id, undefined, oidc.None(), {
+        execute,
+        [oidc.customFetch]: (url, how) => through(url, how as RequestInit),
+      });
+    const told = { redirect_uris: [back], backchannel_logout_uri: 'https://shop.example/out' };
+    const shop = await register(first, told, through);
+    shop[oidc.customFetch] = (url, how) => through(url, how as RequestInit);
+    const browser = new Browser(undefined, through);
+    const visit = async (client: oidc.Configuration, redirectUri: string): Promise<string> => {
+      const asked = await ask(client, { redirectUri, prompt: 'login consent' });
+      const tokens = await redeem(client, await signIn(browser, asked, signer), asked);
+      return tokens.id_token ?? '';
+    };
+    await visit(await known('news.web3'), 'http://news-web3.localhost:8402/in');
+    await visit(await known(described.client_id), back);
+    const hint = await visit(shop, back);
+    await first[Symbol.asyncDispose]();
+
+    const again = stack.use(await start());
+    names.client = () => Promise.reject(new RelaymintError('CONNECTION_LOST', 'The gateway is away.'));
+    document = { ...described, redirect_uris: ['https://victim.example/back'] };
+    const kept = browser.withOnly('session');
+    const heard = site.told();
+    await leave(again, browser, hint, shop);
+    expect(browser.cookie('__Host-relaymint-session')).toBeUndefined();
+    expect(site.seen).toStrictEqual(['POST /out']);
+    expect(await verified(again, shop, await heard)).toMatchObject({ iss: 'https://id.example.org' });
+    const { url } = await kept.follow((await ask(shop, { redirectUri: back, prompt: 'none' })).url);
+    expect(new URL(url).searchParams.get('error')).toBe('login_required');
+    expect(log.lines.join('\n')).toContain('a site was not told that somebody left');
   });
 });

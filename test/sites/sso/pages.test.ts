@@ -1,9 +1,12 @@
 /** What every answer of an issuer is: in no frame, with nothing of others in it; and the account, which shows and ends what is its owner's. */
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import * as oidc from 'openid-client';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { MAX_SIGN_INS_PER_ADDRESS } from '../../../core/limits.ts';
+import { MAX_SIGN_INS, MAX_SIGN_INS_PER_ADDRESS } from '../../../core/limits.ts';
 import type { Signer } from '../../../ledger/receipt/index.ts';
 import { answerByHand, readChallenge } from '../../../sites/siws/index.ts';
+import { Visitors } from '../../../sites/sso/visitors.ts';
 import {
   GONE,
   Browser,
@@ -232,6 +235,20 @@ describe('S20: what looking at pages makes an issuer keep', () => {
     expect(await look('2001:db8::2')).toBe(429);
     expect(await look('2001:db8:0:1::2')).toBe(200);
     expect(await proxied.store.keys('n:', 10_000)).toHaveLength(MAX_SIGN_INS_PER_ADDRESS + 1);
+  });
+
+  it("S20 is not what a site's other requests count as: who asks for tokens too often still signs people in", async () => {
+    const visitors = new Visitors({ isBehindProxy: true, clock: issuer.clock });
+    const request = new IncomingMessage(new Socket());
+    request.headers['x-forwarded-for'] = '93.184.216.34';
+    const come = (method: string, url: string): void => visitors.count(Object.assign(request, { method, url }));
+    for (const url of ['/token/introspection', '/token/revocation', '/reg/x', '/TOKEN/introspection/?x=1']) {
+      for (let time = 0; time < MAX_SIGN_INS; time += 4) come('POST', url);
+    }
+    expect(() => come('POST', '/token/introspection')).toThrow('too often');
+    expect(() => come('GET', '/reg/x')).toThrow('too often');
+    expect(() => come('GET', '/session/end/success?client_id=x')).toThrow('too often');
+    for (const url of ['/token', '/auth', '/reg']) expect(() => come('POST', url)).not.toThrow();
   });
 
   it('S20 is bounded for each interaction', async () => {

@@ -119,6 +119,27 @@ describe('S15, B7: a number for each site', () => {
     expect(after.sub).not.toBe(before.sub);
   });
 
+  it('S15 S16 a site that was bought knows nobody as before, and has nothing of what was allowed to its seller', async () => {
+    const signer = wallet();
+    const redirectUri = 'http://bought-web3.localhost:8402/back';
+    const shop = await site('bought.web3');
+    const before = await come(shop, signer, { redirectUri });
+    issuer.names.hold('bought.web3', wallet().address);
+    expect(await isOver(shop, before)).toStrictEqual(OVER);
+    expect((await come(shop, signer, { redirectUri })).sub).not.toBe(before.sub);
+  });
+
+  it('S15 a site whose name was recovered keeps its visitors', async () => {
+    const signer = wallet();
+    const [name, redirectUri] = ['found.web3', 'http://found-web3.localhost:8402/back'];
+    const shop = await site(name);
+    const before = await come(shop, signer, { redirectUri });
+    const { owner: _lost, ...kept } = issuer.names.holdings.get(name) as NameHolding;
+    issuer.names.holdings.set(name, { ...kept, owner: wallet().address });
+    expect((await userinfo(issuer, before.access)).status).toBe(200);
+    expect((await come(shop, signer, { redirectUri })).sub).toBe(before.sub);
+  });
+
   it('S15 a wallet by itself and each profile of it are different people', async () => {
     const client = await register(issuer);
     const signer = wallet();
