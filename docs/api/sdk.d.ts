@@ -316,7 +316,7 @@ export { type AskToPost, type ErrorCode, type PostRef, type Posting, RelaymintEr
 
 import { n as RelaymintError, r as isRelaymintError, t as ErrorCode } from "./errors.js";
 import { i as Options, t as Client } from "./client.js";
-import { t as Amount } from "./units.js";
+import { n as formatCredits, t as Amount } from "./units.js";
 
 //#region sdk/site/name.d.ts
 interface NameStatus {
@@ -367,7 +367,7 @@ declare function status(client: Client, name: string, options?: Options): Promis
 */
 declare function revenue(client: Client, name: string, options?: Options): Promise<Revenue>;
 //#endregion
-export { type Amount, type ErrorCode, type NameStatus, RelaymintError, type Revenue, type Share, isRelaymintError, revenue, status };
+export { type Amount, type ErrorCode, type NameStatus, RelaymintError, type Revenue, type Share, formatCredits, isRelaymintError, revenue, status };
 //# sourceMappingURL=site.d.ts.map
 // sso.d.ts
 
