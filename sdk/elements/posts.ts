@@ -15,12 +15,9 @@ export const posts: Drawing = {
     const path = place.getAttribute('path') ?? location.pathname;
     const thread = new Thread(client);
     place.replaceChildren(thread.status, thread.list);
-    let isFirst = true;
     for await (const event of watchPosts(client, path, { name, signal })) {
       if (event.kind === 'start') {
         thread.fill(await readPosts(client, path, { name, signal }));
-        if (isFirst) thread.say(thread.size === 0 ? NOTHING : '');
-        isFirst = false;
         shown();
       } else if (event.kind === 'gone') thread.take(keyOf(event.author, event.sequence));
       else thread.hear(event.post);
@@ -54,8 +51,10 @@ class Thread {
   fill(all: readonly Post[]): void {
     const told = new Set(all.map((post) => keyOf(post.author.name, post.sequence)));
     const before = [...this.#shown.keys()];
-    for (const key of before) if (!told.has(key)) this.take(key);
+    for (const key of before) if (!told.has(key)) this.#drop(key);
     for (const post of all) this.#put(post);
+    if (this.size === 0) this.say(NOTHING);
+    else if (before.length === 0) this.say('');
   }
 
   /** A post that is new, or changed, or told again. */
@@ -67,9 +66,13 @@ class Thread {
   }
 
   take(key: string): void {
+    this.#drop(key);
+    if (this.size === 0) this.say(NOTHING);
+  }
+
+  #drop(key: string): void {
     this.#shown.get(key)?.item.remove();
     this.#shown.delete(key);
-    if (this.size === 0) this.say(NOTHING);
   }
 
   /** One that is there keeps its place; a new one goes where its time is. */

@@ -95,7 +95,7 @@ export async function completeSignIn(
   if (back.href === location.href && told('state') !== undefined)
     history.replaceState(history.state, '', back.origin + back.pathname);
   const pending = recall(client, 'pending') as Pending | undefined;
-  if (pending === undefined || told('state') !== pending.state || back.origin + back.pathname !== pending.redirect) {
+  if (pending === undefined || told('state') !== pending.state || !isRedirect(back, pending.redirect)) {
     throw refused('This tab did not ask for this sign-in, or it was answered before.');
   }
   // Once, whatever comes of it, and before anything is waited for.
@@ -111,13 +111,13 @@ export async function completeSignIn(
     );
   }
   const { token_endpoint: tokens, jwks_uri: jwks } = await metadataOf(client, pending.issuer, options);
-  const got = (await askIssuer(client, tokens, options, {
+  const got = ((await askIssuer(client, tokens, options, {
     grant_type: 'authorization_code',
     client_id: clientId,
     code,
     redirect_uri: pending.redirect,
     code_verifier: pending.verifier,
-  })) as { readonly id_token?: string; readonly access_token?: string };
+  })) ?? {}) as { readonly id_token?: string; readonly access_token?: string };
   const { issuer, nonce, returnTo } = pending;
   const keys = await askIssuer(client, jwks, options);
   const claims = await verifyIdToken(got.id_token, keys, { issuer, clientId, nonce, now: Date.now() });
@@ -177,4 +177,11 @@ function go(endpoint: string, query: Readonly<Record<string, string>>): Promise<
   for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
   location.assign(url.href);
   return new Promise(() => {});
+}
+
+/** The issuer adds to the parameters that the address has of its own. */
+function isRedirect(back: URL, redirect: string): boolean {
+  const { origin, pathname, searchParams } = new URL(redirect);
+  const hasAll = [...searchParams].every(([name, value]) => back.searchParams.getAll(name).includes(value));
+  return back.origin === origin && back.pathname === pathname && hasAll;
 }

@@ -36,7 +36,7 @@ export async function issuerFor(client: Client, given: string | URL | undefined,
 async function issuerOfGateway(client: Client, { signal }: Options): Promise<string> {
   const question = { path: '/.well-known/relaymint/issuer', accept: 'application/json' };
   try {
-    const { issuer } = (await asked(client, { signal }, question, jsonOf)) as { readonly issuer?: unknown };
+    const { issuer } = ((await asked(client, { signal }, question, jsonOf)) ?? {}) as { readonly issuer?: unknown };
     return String(issuer);
   } catch (error) {
     if (!(error instanceof RelaymintError) || error.details['status'] !== 404) throw error;
@@ -49,7 +49,8 @@ async function issuerOfGateway(client: Client, { signal }: Options): Promise<str
 
 /** @throws RelaymintError CONNECTION_LOST, PROTOCOL_VIOLATION, ABORTED. */
 export async function metadataOf(client: Client, issuer: string, options: Options): Promise<Metadata> {
-  const told = (await askIssuer(client, `${issuer}/.well-known/openid-configuration`, options)) as Metadata;
+  const said = await askIssuer(client, `${issuer}/.well-known/openid-configuration`, options);
+  const told = (said ?? {}) as Metadata;
   // Another's endpoints would get what is meant for this one.
   const isIts = (url: unknown): boolean => URL.canParse(String(url)) && new URL(String(url)).origin === issuer;
   if (told.issuer === issuer && ENDPOINTS.every((name) => isIts(told[name]))) return told;
@@ -75,7 +76,7 @@ export async function askIssuer(
     });
     const body = await response.text();
     if (response.ok) return parsed(body);
-    const { error_description: why } = parsed(body) as { readonly error_description?: string };
+    const { error_description: why } = (parsed(body) ?? {}) as { readonly error_description?: string };
     throw refused(`The issuer refuses: ${why ?? response.status}.`);
   } catch (error) {
     if (until.signal.aborted) throw abortError(until.signal, `Asking ${url}`);

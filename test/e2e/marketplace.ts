@@ -35,6 +35,8 @@ export async function relaymintIn(temporary: string, ...args: readonly string[])
 
 export interface ReadyEvent {
   readonly event: 'ready';
+  readonly walletLink?: string;
+  readonly visitor?: string;
   readonly gateway: string;
   readonly site: string;
   readonly ledger: string;

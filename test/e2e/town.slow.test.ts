@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { chromium, type Page } from 'playwright-core';
 import { expect, test } from 'vitest';
+import { readSettleToken } from '../../app/control/index.ts';
 import { readTown } from '../../app/market/index.ts';
 import { fileURLToPath } from 'node:url';
 import { describeUnless, missingPrograms } from '../programs.ts';
@@ -47,6 +48,47 @@ test(
 );
 
 describeUnless(missingPrograms(['chromium']), 'The town')('the town in a browser', () => {
+  test(
+    'lets a newcomer without a wallet sign for a note, pin it, and see what it earns',
+    async () => {
+      await using folder = await temporaryFolder();
+      await using market = await startMarketplace('--data', folder.path, '--log-level', 'warn');
+      const { gateway, site, visitor, walletLink = '' } = market.ready;
+      expect(visitor).toBe('you.sso');
+      const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
+      try {
+        const page = await browser.newPage({ viewport: { width: 320, height: 640 } });
+        const failures: string[] = [];
+        page.on('pageerror', (error) => failures.push(error.message));
+        page.on('console', (message) => {
+          if (message.type() === 'error') failures.push(message.text());
+        });
+        await page.goto(walletLink);
+        const wall = new URL('/bishop.html', site);
+        wall.hostname = 'forum-web3.localhost';
+        await page.goto(wall.href);
+        await page.getByRole('button', { name: 'Let my wallet allow it' }).click();
+        await page.getByRole('button', { name: 'Wallet of this machine' }).click();
+        await page.getByLabel('Your note').fill('I have <b>just</b> arrived.');
+        expect(await axeFaults(page)).toEqual([]);
+        await page.getByRole('button', { name: 'Pin it as you.sso' }).click();
+        await page.getByText('It is on the wall.').waitFor();
+        const note = page.locator('.notes > li', { hasText: 'I have <b>just</b> arrived.' });
+        await expect.poll(() => note.count()).toBe(1);
+        const earned = page.locator('.earned');
+        await expect.poll(() => earned.innerText()).toContain('was paid 0 credits');
+        const settling = await browser.newPage();
+        await settling.goto(`${gateway}market#settle=${await readSettleToken(path.join(folder.path, 'gateway'))}`);
+        await settling.getByRole('button', { name: /settle/i }).click();
+        await expect.poll(() => earned.innerText(), { timeout: MINUTES }).toMatch(/was paid 0\.\d*[1-9]\d* credits/);
+        expect(failures).toEqual([]);
+      } finally {
+        await browser.close();
+      }
+    },
+    4 * MINUTES,
+  );
+
   test(
     'has a wall whose notes are text, come as they are pinned, and say who is paid; and a board of boats that move',
     async () => {
