@@ -3,7 +3,6 @@ import { createClient, isRelaymintError } from './relaymint/index.js';
 import { defineElements } from './relaymint/elements.js';
 import { askToPost, finishAsking, postingAs, writePost } from './relaymint/posts.js';
 
-const ISSUER = '/.well-known/relaymint/issuer';
 /** Whoever was asked comes back to the front page, as the manifest says (`signIn`), and goes on to the thread from there. */
 const FRONT = new URL('./', import.meta.url);
 const THREAD = 'thread';
@@ -25,11 +24,8 @@ try {
 
 ask?.addEventListener('submit', (event) => {
   void during(event, async () => {
-    const response = await client.fetch(client.origin + ISSUER);
-    if (!response.ok) throw new Error('This gateway names no issuer: start it with --issuer.');
-    const { issuer } = await response.json();
     sessionStorage.setItem(THREAD, location.pathname);
-    await askToPost(client, { author: ask.elements.author.value, issuer, back: FRONT });
+    await askToPost(client, { author: ask.elements.author.value, back: FRONT });
   });
 });
 
