@@ -4,8 +4,8 @@
  */
 import { RelaymintError } from './errors.ts';
 
-const utf8Encoder = new TextEncoder();
-const utf8Decoder = new TextDecoder('utf-8', { fatal: true });
+const utf8Encoder = /* @__PURE__ */ new TextEncoder();
+const utf8Decoder = /* @__PURE__ */ new TextDecoder('utf-8', { fatal: true });
 
 /** Reads fields from a byte array in order. Every method throws RelaymintError INVALID_ENCODING when bytes are missing. */
 export class Reader {

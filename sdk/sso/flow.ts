@@ -92,7 +92,7 @@ export async function completeSignIn(
     return more.length === 0 ? value : undefined;
   };
   // A page that nobody came to from an issuer keeps its address.
-  if (back.href === location.href && told('state') !== undefined)
+  if (back.href === location.href && back.searchParams.has('state'))
     history.replaceState(history.state, '', back.origin + back.pathname);
   const pending = recall(client, 'pending') as Pending | undefined;
   if (pending === undefined || told('state') !== pending.state || !isRedirect(back, pending.redirect)) {

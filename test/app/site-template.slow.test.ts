@@ -69,7 +69,7 @@ describeUnless(missingPrograms(['chromium']), 'Tests of templates')('a site of a
       port: at,
       address: '127.0.0.1',
       issuer: undefined,
-      gateway: new URL(testnet.url),
+      gateway: new URL(`http://localhost:${port}`),
       ledger: testnet.gateway.node.ledger,
       fetch: fetchHere,
       connect: () => Promise.reject(new Error('its records are here')),

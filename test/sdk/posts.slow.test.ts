@@ -1,5 +1,5 @@
 /** A visitor posts in a page: Chromium, a wallet that keeps Phantom's rules, the issuer, and a gateway that pays real hosts. */
-import { cp, mkdir, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
@@ -34,7 +34,8 @@ let browser: Browser;
 async function publishSite(name: string): Promise<void> {
   const folder = path.join(await temporaryFolder(standing), 'site');
   await mkdir(folder);
-  for (const file of ['posts.js', 'abort.js', 'index.js']) await cp(path.join(SDK, file), path.join(folder, file));
+  for (const file of await readdir(SDK))
+    if (file.endsWith('.js')) await cp(path.join(SDK, file), path.join(folder, file));
   await writeFile(path.join(folder, 'index.html'), '<!doctype html><html lang="en"><title>Forum</title></html>');
   const terms = parseManifestFile(
     JSON.stringify({ creator: 'The town', comments: 'anybody', signIn: { redirects: ['/'], signedOut: ['/'] } }),
