@@ -25,6 +25,12 @@ export class TokenBucket {
     return true;
   }
 
+  /** Whole tokens that may be taken now. */
+  get left(): number {
+    this.#fill();
+    return Math.floor(this.#tokens);
+  }
+
   /** True if it is as full as when it was made. */
   get isFull(): boolean {
     this.#fill();

@@ -7,9 +7,9 @@ import { CID } from 'multiformats/cid';
 import { RelaymintError } from '../../core/errors.ts';
 import { NAME_CACHE_MILLIS, PROFILES_AT_ONCE_PER_PAGE, PROFILE_REST_MILLIS } from '../../core/limits.ts';
 import { parseName } from '../../core/name.ts';
-import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { orAborted } from '../../core/abort.ts';
 import type { NameRecord } from '../../ledger/contract.ts';
+import { Allowance } from './allowance.ts';
 import type { Asked } from './contract.ts';
 
 const PLACE = '/.relaymint/name/';
@@ -29,11 +29,16 @@ export function nameOfFactsPath({ path }: Pick<Request, 'path'>): string {
 export class NameAnswers {
   readonly #record: RecordLookup;
   /** By who asks, and in whose page. */
-  readonly #asked: TokenBuckets<string>;
+  readonly #asked: Allowance;
 
-  constructor(record: RecordLookup, now: () => number = () => performance.now()) {
+  constructor(record: RecordLookup, now?: () => number) {
     this.#record = record;
-    this.#asked = new TokenBuckets(() => new TokenBucket(1000 / PROFILE_REST_MILLIS, now, PROFILES_AT_ONCE_PER_PAGE));
+    this.#asked = new Allowance({
+      what: 'names',
+      atOnce: PROFILES_AT_ONCE_PER_PAGE,
+      restMillis: PROFILE_REST_MILLIS,
+      now,
+    });
   }
 
   /** @param page the name whose page asks; undefined: a program does. @throws RelaymintError NAME_INVALID, NAME_UNKNOWN, LIMIT_EXCEEDED, and the ledger's. */
@@ -43,7 +48,7 @@ export class NameAnswers {
       'Cross-Origin-Resource-Policy': 'cross-origin',
       'X-Content-Type-Options': 'nosniff',
     });
-    if (!this.#asked.of(`${client} ${page ?? ''}`).take()) throw tooMany();
+    if (!this.#asked.take(`${client} ${page ?? ''}`, response)) throw tooMany();
     const { name } = parseName(nameOfFactsPath(request));
     const record = await orAborted(this.#record(name), signal, `Looking up ${name}`);
     if (record === undefined) {

@@ -6,10 +6,10 @@ import type { Request } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
 import type { ErrorCode } from '../../core/errors.ts';
 import { MAX_ENTRY_BYTES, PAGE_POSTS_AT_ONCE, PAGE_POST_REST_MILLIS } from '../../core/limits.ts';
-import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { readUpTo } from '../../platform/disk/bounded-read.ts';
 import { decodeEntry, type EntryKind, type SignedEntry } from '../feed/index.ts';
 import type { SignedManifest } from '../manifest/contract.ts';
+import { Allowance } from './allowance.ts';
 import type { Asked } from './contract.ts';
 import { messageFor } from './failure.ts';
 import { POSTS_PATH } from './feed-answers.ts';
@@ -40,11 +40,16 @@ export function isPosting({ method, path }: Pick<Request, 'method' | 'path'>): b
 
 export class PostAnswers {
   readonly #taker: PostTaker;
-  readonly #said: TokenBuckets<string>;
+  readonly #said: Allowance;
 
-  constructor(taker: PostTaker, now: () => number = () => performance.now()) {
+  constructor(taker: PostTaker, now?: () => number) {
     this.#taker = taker;
-    this.#said = new TokenBuckets(() => new TokenBucket(1000 / PAGE_POST_REST_MILLIS, now, PAGE_POSTS_AT_ONCE));
+    this.#said = new Allowance({
+      what: 'posts',
+      atOnce: PAGE_POSTS_AT_ONCE,
+      restMillis: PAGE_POST_REST_MILLIS,
+      now,
+    });
   }
 
   /** To a page of the name. @param signed undefined: the name has no manifest, and so lets nobody post. */
@@ -60,7 +65,7 @@ export class PostAnswers {
       const { author, sequence, kind } = post.entry;
       if (post.entry.name !== name) throw invalid(`This is a post of ${post.entry.name}, and not of ${name}.`);
       if (!SAYABLE.includes(kind) || author === name) throw invalid('A page says posts, and nothing for the owner.');
-      if (!this.#said.of(`${client} ${name}`).take()) throw tooMany();
+      if (!this.#said.take(`${client} ${name}`, response)) throw tooMany();
       const hosts = await this.#taker.take(post, signal);
       response.status(201).json({ author, sequence, hosts });
     } catch (error) {

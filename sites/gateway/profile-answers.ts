@@ -6,8 +6,8 @@
 import type { Request } from 'express';
 import { RelaymintError } from '../../core/errors.ts';
 import { NAME_CACHE_MILLIS, PROFILES_AT_ONCE_PER_PAGE, PROFILE_REST_MILLIS } from '../../core/limits.ts';
-import { TokenBucket, TokenBuckets } from '../../core/rate.ts';
 import { profileJson, type Profiles } from '../profile/index.ts';
+import { Allowance } from './allowance.ts';
 import type { Asked } from './contract.ts';
 import { messageFor } from './failure.ts';
 
@@ -26,11 +26,16 @@ export function profileOfPath({ path }: Pick<Request, 'path'>): string {
 export class ProfileAnswers {
   readonly #profiles: Profiles;
   /** By who asks, and in whose page. */
-  readonly #asked: TokenBuckets<string>;
+  readonly #asked: Allowance;
 
-  constructor(profiles: Profiles, now: () => number = () => performance.now()) {
+  constructor(profiles: Profiles, now?: () => number) {
     this.#profiles = profiles;
-    this.#asked = new TokenBuckets(() => new TokenBucket(1000 / PROFILE_REST_MILLIS, now, PROFILES_AT_ONCE_PER_PAGE));
+    this.#asked = new Allowance({
+      what: 'profiles',
+      atOnce: PROFILES_AT_ONCE_PER_PAGE,
+      restMillis: PROFILE_REST_MILLIS,
+      now,
+    });
   }
 
   /** @param page the name whose page asks; undefined: a program does. */
@@ -42,7 +47,7 @@ export class ProfileAnswers {
       'Cache-Control': 'no-store',
     });
     try {
-      if (!this.#asked.of(`${client} ${page ?? ''}`).take()) throw tooMany();
+      if (!this.#asked.take(`${client} ${page ?? ''}`, response)) throw tooMany();
       const name = profileOfPath(request);
       const found = await this.#profiles.of(name, { referrer: page, signal });
       if (found === undefined) {

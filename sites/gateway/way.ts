@@ -10,6 +10,7 @@ import { allowAsking, embedderOf } from './embedding.ts';
 import { publicOrigin, type GatewayHosts, type Target } from './host.ts';
 import { isForeignSubresource, isOwnReading, isSameOriginOnly } from './initiator.ts';
 import type { MarketService } from './market-service.ts';
+import { OPENAPI_PATH, sendOpenApi } from './openapi.ts';
 import type { OwnPage } from './own-page.ts';
 import { isNameFactsPath, nameOfFactsPath, type NameAnswers } from './name-answers.ts';
 import { sendMessage, sendSearch } from './pages.ts';
@@ -152,6 +153,8 @@ export function requestWay(stations: Stations): readonly Handler[] {
     // What pages ask is paid by them: here only programs ask, and the visitor.
     ...(profiles === undefined ? [] : [profileHandler(profiles, visits)]),
     ...(records === undefined ? [] : [recordHandler(records, visits)]),
+    { origin: 'own', path: OPENAPI_PATH, answer: ({ response }) => sendOpenApi(response) },
+    { origin: 'site', path: OPENAPI_PATH, answer: ({ response }) => sendOpenApi(response) },
     // The visitor's own page, on the gateway's own host names, before the marketplace.
     ...(spending === undefined ? [] : spendingHandlers(spending)),
     ...(market === undefined ? [] : marketHandlers(market)),

@@ -40,7 +40,7 @@ export interface AskOptions {
   readonly host?: string;
   readonly method?: string;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
 }
 
 export const emptyMarket: MarketView & { readonly supply: MarketSupply } = {
