@@ -65,8 +65,11 @@ export class Logouts implements AsyncDisposable {
   }
 
   async #tellAll(ended: readonly Ended[]): Promise<void> {
-    for (const one of ended) {
-      if (this.#isClosing) return;
+    for (const [told, one] of ended.entries()) {
+      if (this.#isClosing) {
+        this.#options.log.warn({ left: ended.length - told }, NOT_TOLD);
+        return;
+      }
       try {
         await this.#tell(one);
       } catch (err) {
