@@ -22,10 +22,10 @@ export async function listenAt(server: Server, { port, address }: ListenAt, what
   return (server.address() as AddressInfo).port;
 }
 
-/** A port that nobody has now, `wanted` or any, for who has to know it before it listens. Another process may be faster. @throws RelaymintError INVALID_CONFIG, ADDRESS_IN_USE. */
-export async function unusedPort(address: string, what: string, wanted: number = 0): Promise<number> {
+/** A port that nobody has now, for who has to know it before it listens. Another process may be faster. @throws RelaymintError INVALID_CONFIG, ADDRESS_IN_USE. */
+export async function unusedPort(address: string, what: string): Promise<number> {
   const server = createServer();
-  const port = await listenAt(server, { port: wanted, address }, what);
+  const port = await listenAt(server, { port: 0, address }, what);
   await new Promise<void>((resolve) => {
     server.close(() => resolve());
   });

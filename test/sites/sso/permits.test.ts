@@ -1,8 +1,8 @@
 /** Permits to post: who asks for too much, and who signs what is not theirs. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { toHex } from '../../../core/codec.ts';
+import { fromHex, toHex } from '../../../core/codec.ts';
 import { ledgerAddress } from '../../../core/ids.ts';
-import { decodePermit, isPermitted } from '../../../sites/permit/index.ts';
+import { isPermitted, permitFields, type SignedPermit } from '../../../sites/permit/index.ts';
 import { Cleanup } from '../kit.ts';
 import { MovedClock, send, startIssuer, wallet, type TestIssuer, type Told } from './kit.ts';
 
@@ -41,6 +41,13 @@ async function signed(asked: Told, by = ANN, claimed = by): Promise<Told> {
   const text = String(asked.body['text']).replace('{wallet}', claimed.address);
   const signature = Buffer.from(by.sign(Buffer.from(text))).toString('base64url');
   return await answer('login', { nonce: asked.body['nonce'], address: claimed.address, signature });
+}
+
+/** As a page reads what the issuer sent. */
+function decodePermit(code: string): SignedPermit {
+  const said = JSON.parse(Buffer.from(code, 'base64url').toString()) as Record<string, string>;
+  const { name = '', author = '', key = '', signature = '', ...rest } = said;
+  return { name, author, ...permitFields.parse({ ...rest, key: fromHex(key), signature: fromHex(signature) }) };
 }
 
 function told({ status, body }: Told): string {
